@@ -1,0 +1,1 @@
+"""Ansible modules and plugins that the roles call."""

@@ -1,0 +1,1 @@
+"""kubeadm-style configuration documents."""

@@ -1,0 +1,1 @@
+"""Small OCI images from Debian packages or local files."""

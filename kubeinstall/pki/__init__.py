@@ -1,0 +1,1 @@
+"""Certificates, kubeconfigs and tokens."""

@@ -1,0 +1,1 @@
+"""The provisioner: preflight, plays, progress."""
