@@ -1,0 +1,5 @@
+"""The embedded driver."""
+
+from kubeinstall.storage.sqlite.driver import SQLiteStore
+
+__all__ = ["SQLiteStore"]
