@@ -1,0 +1,234 @@
+"""Objects that every cluster has from its first second: namespaces, priority classes, the
+`kubernetes` service and where it leads, the service CIDR, and how extension servers authenticate.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable
+
+from kubeinstall.api import times
+from kubeinstall.api.resources import Resource
+from kubeinstall.api.types import Object
+from kubeinstall.apiserver.authz.kinds import kind
+from kubeinstall.apiserver.config import ApiServerSettings
+from kubeinstall.apiserver.registry import Registry
+from kubeinstall.errors import AlreadyExists, NotFound
+
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
+_SERVICE_LABELS = {"component": "apiserver", "provider": "kubernetes"}
+_SLICE_LABEL = "kubernetes.io/service-name"
+_PRIORITIES = {
+    "system-node-critical": (
+        2000001000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    "system-cluster-critical": (
+        2000000000,
+        (
+            "Used for system critical pods that must run in the cluster, but can be moved to "
+            "another node if necessary."
+        ),
+    ),
+}
+
+
+async def ensure_namespaces(registry: Registry) -> None:
+    """The four namespaces that the system needs."""
+    for name in SYSTEM_NAMESPACES:
+        await ensure(registry, kind("namespaces"), {"metadata": {"name": name}})
+
+
+async def ensure_priority_classes(registry: Registry) -> None:
+    """The two priority classes of the system."""
+    resource = kind("priorityclasses", "scheduling.k8s.io")
+    for name, (value, description) in _PRIORITIES.items():
+        await ensure(
+            registry,
+            resource,
+            {"metadata": {"name": name}, "value": value, "description": description},
+        )
+
+
+async def ensure_service_cidr(registry: Registry, settings: ApiServerSettings) -> None:
+    """The default ServiceCIDR, which says where cluster IPs come from, marked as ready."""
+    resource = kind("servicecidrs", "networking.k8s.io")
+    cidrs = [str(ipaddress.ip_network(c)) for c in settings.service_cluster_ip_range]
+    await ensure(registry, resource, {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
+
+
+async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSettings) -> None:
+    """Service, Endpoints and EndpointSlice `default/kubernetes` of this API server."""
+    networks = [ipaddress.ip_network(cidr) for cidr in settings.service_cluster_ip_range]
+    service: Object = {
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": dict(_SERVICE_LABELS)},
+        "spec": {
+            "clusterIP": str(networks[0][1]),
+            "clusterIPs": [str(networks[0][1])],
+            "ipFamilies": [f"IPv{networks[0].version}"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [
+                {
+                    "name": "https",
+                    "protocol": "TCP",
+                    "port": 443,
+                    "targetPort": settings.secure_port,
+                }
+            ],
+            "sessionAffinity": "None",
+            "type": "ClusterIP",
+        },
+    }
+    await ensure(registry, kind("services"), service)
+
+
+async def ensure_kubernetes_endpoints(registry: Registry, address: str, port: int) -> None:
+    """Endpoints and EndpointSlice of `default/kubernetes`, listing `address` and `port`.
+
+    Several API servers share them, so an address is added, never taken away here: the one that
+    leaves does that (`remove_kubernetes_endpoint`).
+    """
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    metadata: Object = {
+        "name": "kubernetes",
+        "namespace": "default",
+        "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+    }
+    subset = {"addresses": [{"ip": address}], "ports": ports}
+    await ensure(
+        registry,
+        kind("endpoints"),
+        {"metadata": metadata, "subsets": [subset]},
+        lambda current: _with_address(current, address, port),
+    )
+    family = f"IPv{ipaddress.ip_address(address).version}"
+    await ensure(
+        registry,
+        kind("endpointslices", "discovery.k8s.io"),
+        {
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {_SLICE_LABEL: "kubernetes"},
+            },
+            "addressType": family,
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": ports,
+        },
+        lambda current: _with_endpoint(current, address, port),
+    )
+
+
+def _with_address(current: Object, address: str, port: int) -> Object | None:
+    subsets = current.get("subsets") or []
+    known = [a["ip"] for s in subsets for a in s.get("addresses") or ()]
+    ports = [p.get("port") for s in subsets for p in s.get("ports") or ()]
+    if address in known and ports == [port]:
+        return None
+    addresses = sorted({*known, address}) if ports == [port] else [address]
+    current["subsets"] = [
+        {
+            "addresses": [{"ip": ip} for ip in addresses],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        }
+    ]
+    return current
+
+
+def _with_endpoint(current: Object, address: str, port: int) -> Object | None:
+    known = [a for e in current.get("endpoints") or () for a in e.get("addresses") or ()]
+    ports = [p.get("port") for p in current.get("ports") or ()]
+    if address in known and ports == [port]:
+        return None
+    addresses = sorted({*known, address}) if ports == [port] else [address]
+    current["endpoints"] = [{"addresses": [a], "conditions": {"ready": True}} for a in addresses]
+    current["ports"] = [{"name": "https", "port": port, "protocol": "TCP"}]
+    return current
+
+
+async def remove_kubernetes_endpoint(registry: Registry, address: str) -> None:
+    """Take this API server's address out of the endpoints, at its orderly end."""
+
+    def without_address(current: Object) -> Object | None:
+        for subset in current.get("subsets") or ():
+            subset["addresses"] = [
+                a for a in subset.get("addresses") or () if a.get("ip") != address
+            ]
+        current["subsets"] = [s for s in current.get("subsets") or () if s["addresses"]]
+        return current
+
+    def without_endpoint(current: Object) -> Object | None:
+        current["endpoints"] = [
+            e for e in current.get("endpoints") or () if address not in e["addresses"]
+        ]
+        return current
+
+    for resource, mutate in (
+        (kind("endpoints"), without_address),
+        (kind("endpointslices", "discovery.k8s.io"), without_endpoint),
+    ):
+        try:
+            await registry.update(resource, "default", "kubernetes", mutate)
+        except NotFound:
+            continue
+
+
+async def ensure_extension_authentication(registry: Registry, settings: ApiServerSettings) -> None:
+    """ConfigMap kube-system/extension-apiserver-authentication, read by extension API servers."""
+    data: dict[str, str] = {}
+    if settings.client_ca_file is not None:
+        data["client-ca-file"] = settings.client_ca_file.read_text()
+    if settings.requestheader_client_ca_file is not None:
+        data["requestheader-client-ca-file"] = settings.requestheader_client_ca_file.read_text()
+        for name, values in (
+            ("requestheader-allowed-names", settings.requestheader_allowed_names),
+            ("requestheader-extra-headers-prefix", settings.requestheader_extra_headers_prefix),
+            ("requestheader-group-headers", settings.requestheader_group_headers),
+            ("requestheader-username-headers", settings.requestheader_username_headers),
+        ):
+            data[name] = json.dumps(list(values))
+        data["requestheader-uid-headers"] = "[]"
+
+    def mutate(current: Object) -> Object | None:
+        if (current.get("data") or {}) == data:
+            return None
+        current["data"] = data
+        return current
+
+    await ensure(
+        registry,
+        kind("configmaps"),
+        {
+            "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+            "data": data,
+        },
+        mutate,
+    )
+
+
+async def ensure(
+    registry: Registry,
+    resource: Resource,
+    obj: Object,
+    repair: Callable[[Object], Object | None] | None = None,
+) -> None:
+    """Create `obj` if it is missing, else let `repair` change what is there."""
+    name = obj["metadata"]["name"]
+    namespace = obj["metadata"].get("namespace", "")
+    try:
+        current = registry.get(resource, name, namespace)
+    except NotFound:
+        try:
+            await registry.create(
+                resource, {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+            )
+        except AlreadyExists:
+            pass
+        else:
+            return
+    else:
+        if repair is None or repair(current) is None:
+            return
+    if repair is not None:
+        await registry.update(resource, namespace, name, repair)
