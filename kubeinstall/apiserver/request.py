@@ -35,7 +35,7 @@ _METHOD_VERBS = {
 }
 _SPECIAL_VERBS = frozenset({"proxy", "watch"})
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"0", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +166,12 @@ def _refine_verb(info: RequestInfo, query: Mapping[str, str]) -> None:
     if info.name:
         return
     if info.verb == "get":
-        info.verb = "watch" if query.get("watch") in _TRUE else "list"
+        watch = query.get("watch")
+        info.verb = "list" if watch is None or watch.lower() in _FALSE else "watch"
+        if "fieldSelector" in query:
+            info.name = _single_name(query["fieldSelector"])
     elif info.verb == "delete":
         info.verb = "deletecollection"
-    if info.verb in ("list", "watch", "deletecollection"):
-        info.name = _single_name(query.get("fieldSelector", ""))
 
 
 def _single_name(field_selector: str) -> str:

@@ -1,0 +1,99 @@
+"""What is served: each resource with the place where its objects are kept.
+
+Built-in resources are here from the start; custom ones come and go with `add` and `remove`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kubeinstall.api import resources
+from kubeinstall.api.resources import Resource
+from kubeinstall.api.selectors import selectable_fields
+from kubeinstall.api.types import Object
+from kubeinstall.storage.cache import Cacher, ResourceCache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A served version of a resource, and its storage.
+
+    `head` opens an object of it on the wire (`{"kind":"Pod","apiVersion":"v1",`): the cached bytes
+    without their first one follow. `same` says that no conversion stands between store and wire.
+    """
+
+    resource: Resource
+    storage: Resource
+    head: bytes
+    list_head: bytes
+    same: bool
+
+    @property
+    def stored(self) -> bool:
+        """Whether objects of it are kept at all."""
+        return self.resource.stored
+
+
+class Catalog:
+    """Finds what a path names."""
+
+    def __init__(self) -> None:
+        self._served: dict[tuple[str, str, str], Served] = {}
+        self._groups: dict[tuple[str, str], int] = {}
+        for resource in resources.builtin():
+            self.add(resource, resources.find_storage(resource))
+
+    def add(self, resource: Resource, storage: Resource) -> None:
+        """Begin to serve a resource (again)."""
+        key = (resource.group, resource.version, resource.name)
+        if key not in self._served:
+            self._groups[key[:2]] = self._groups.get(key[:2], 0) + 1
+        names = f'"kind":"{{}}","apiVersion":"{resource.api_version}",'
+        self._served[key] = Served(
+            resource,
+            storage,
+            ("{" + names.format(resource.kind)).encode(),
+            ("{" + names.format(resource.list_kind)).encode(),
+            (resource.group, resource.version) == (storage.group, storage.version),
+        )
+
+    def remove(self, resource: Resource) -> None:
+        """Cease to serve a resource."""
+        key = (resource.group, resource.version, resource.name)
+        if self._served.pop(key, None) is not None:
+            self._groups[key[:2]] -= 1
+
+    def find(self, group: str, version: str, name: str) -> Served | None:
+        """The resource of a path, or None."""
+        return self._served.get((group, version, name))
+
+    def of(self, resource: Resource) -> Served:
+        """How `resource` is served. Raises `KeyError` for one that is not."""
+        return self._served[resource.group, resource.version, resource.name]
+
+    def has_version(self, group: str, version: str) -> bool:
+        """Whether anything is served under this group and version."""
+        return self._groups.get((group, version), 0) > 0
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+
+def cache_of(cacher: Cacher, served: Served) -> ResourceCache:
+    """The watch cache that holds the objects of `served`."""
+    return cacher.resource(served.storage.group, served.storage.name)
+
+
+def fields_for(group: str, plural: str) -> Callable[[Object], dict[str, str]]:
+    """How the watch cache takes selectable fields out of stored objects of a resource."""
+    kind = ""
+    for resource in resources.builtin():
+        if resource.group == group and resource.name == plural:
+            kind = resource.kind
+            break
+
+    def fields(obj: Object) -> dict[str, str]:
+        return selectable_fields(group, kind, obj)
+
+    return fields
