@@ -66,13 +66,16 @@ class Hooks(Protocol):
     """What a resource does around its writes beyond strategy and validation: allocations."""
 
     async def before_create(self, registry: Registry, obj: Object, dry_run: bool) -> None:
-        """After validation, before storing; may fill fields in (cluster IPs)."""
+        """Upstream's BeginCreate: after mutating admission and the strategy's preparation, BEFORE
+        validation, so that validation sees what was filled in (cluster IPs). When anything after
+        it fails, and after a dry run, `rollback_create` is called."""
         ...
 
     async def before_update(
         self, registry: Registry, new: Object, old: Object, dry_run: bool
     ) -> None:
-        """After validation, before storing."""
+        """Upstream's BeginUpdate: before validation; may fill fields in. When anything after it
+        fails, and after a dry run, `rollback_update` is called."""
         ...
 
     async def after_delete(self, registry: Registry, obj: Object) -> None:
