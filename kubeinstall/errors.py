@@ -101,7 +101,7 @@ class StatusError(KubeinstallError):
         details = dict(self.details or {})
         if self.retry_after is not None:
             details["retryAfterSeconds"] = self.retry_after
-        if details:
+        if details or self.details is not None:
             status["details"] = details
         status["code"] = self.status_code
         return status
