@@ -86,13 +86,15 @@ class StatusError(KubeinstallError):
         self.status_code = type(self).code if code is None else code
         self.status_reason = type(self).reason if reason is None else reason
         self.retry_after = retry_after
+        #: The Status' own ListMeta, e.g. {"continue": …} of an expired list.
+        self.metadata: dict[str, Any] = {}
 
     def to_status(self) -> dict[str, Any]:
         """The `Status` object that goes over the wire."""
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": dict(self.metadata),
             "status": "Failure",
             "message": self.message,
         }
