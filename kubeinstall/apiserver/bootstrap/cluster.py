@@ -56,6 +56,24 @@ async def ensure_service_cidr(registry: Registry, settings: ApiServerSettings) -
     resource = kind("servicecidrs", "networking.k8s.io")
     cidrs = [str(ipaddress.ip_network(c)) for c in settings.service_cluster_ip_range]
     await ensure(registry, resource, {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
+    await registry.update(resource, "", "kubernetes", _service_cidr_ready, subresource="status")
+
+
+def _service_cidr_ready(current: Object) -> Object | None:
+    if (current.get("status") or {}).get("conditions"):
+        return None
+    current["status"] = {
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "lastTransitionTime": times.now(),
+                "reason": "",
+                "message": "Kubernetes default Service CIDR is ready",
+            }
+        ]
+    }
+    return current
 
 
 async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSettings) -> None:

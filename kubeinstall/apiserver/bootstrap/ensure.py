@@ -10,6 +10,7 @@ from kubeinstall.apiserver.bootstrap.apiservices import ensure_api_services
 from kubeinstall.apiserver.bootstrap.flowcontrol import ensure_flow_control
 from kubeinstall.apiserver.bootstrap.policy import ensure_policy
 from kubeinstall.apiserver.config import ApiServerSettings
+from kubeinstall.apiserver.hooks import ServiceHooks
 from kubeinstall.apiserver.interfaces import Services
 
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
@@ -29,6 +30,9 @@ async def ensure(services: Services, port: int | None = None) -> None:
     await cluster.ensure_extension_authentication(registry, settings)
     await cluster.ensure_service_cidr(registry, settings)
     await cluster.ensure_kubernetes_service(registry, settings)
+    service_hooks = services.hooks.get(("", "services"))
+    if isinstance(service_hooks, ServiceHooks):
+        await service_hooks.repair()
     if settings.endpoint_reconciler_type != "none":
         await cluster.ensure_kubernetes_endpoints(
             registry, advertised_address(settings), port or settings.secure_port
