@@ -1,0 +1,52 @@
+#!/usr/bin/python
+"""Ansible module: run the Kubernetes components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubeinstall.ansible.component_services import ensure_components
+from kubeinstall.ansible.entry import run_module
+from kubeinstall.ansible.outcome import Outcome
+
+DOCUMENTATION = r"""
+module: components
+short_description: Run the Kubernetes components
+description:
+  - Writes their settings and runs each as a service, restarting those whose settings changed.
+  - Supports check mode and diff.
+options:
+  config:
+    description: Complete configuration documents under C(init), C(cluster), C(kubelet) and C(proxy).
+    type: dict
+    required: true
+author:
+  - kubeinstall
+"""
+
+EXAMPLES = r"""
+- name: Run the components
+  kubeinstall.cluster.components:
+    config: "{{ kubeinstall_config }}"
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, or in check mode would be, one sentence each.
+  type: list
+  elements: str
+  returned: always
+"""
+
+SPEC: dict[str, Any] = {
+    "config": {"type": "dict", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], check: bool) -> Outcome:
+    """Settings, then services."""
+    return ensure_components(params["config"], check=check)
+
+
+if __name__ == "__main__":
+    run_module(SPEC, ensure)

@@ -1,0 +1,102 @@
+"""Our components as services: their settings file, and the processes that read it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubeinstall import __version__
+from kubeinstall.ansible import hostinfo, paths
+from kubeinstall.ansible.components import component_settings, kubelet_configuration
+from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.services import Service, ensure_services, interpreter
+from kubeinstall.ansible.textfiles import ensure_text
+
+Object = dict[str, Any]
+
+_HEADER = "# Written by kubeinstall from its configuration; changes are overwritten.\n"
+
+#: Without systemd, components share processes to save memory. Process → its components.
+GROUPS = {
+    "kube-apiserver": ("kube-apiserver",),
+    "kube-control": ("kube-controller-manager", "kube-scheduler"),
+    "kube-node": ("kubelet", "kube-proxy", "kube-podnet", "kube-dns"),
+}
+_DESCRIPTIONS = {
+    "kube-apiserver": "Kubernetes API server",
+    "kube-controller-manager": "Kubernetes controller manager",
+    "kube-scheduler": "Kubernetes scheduler",
+    "kubelet": "Kubernetes node agent",
+    "kube-proxy": "Kubernetes service proxy",
+    "kube-podnet": "Kubernetes pod network",
+    "kube-dns": "Kubernetes cluster DNS",
+}
+
+
+def ensure_components(config: Object, *, check: bool) -> Outcome:
+    """Write `components.yaml` and the kubelet's file, and run every component with them.
+
+    Only processes whose settings, certificates or kubeconfigs changed are restarted.
+    """
+    settings = component_settings(config)
+    outcome = Outcome()
+    if not check:
+        _make_directories()
+    text = _HEADER + yaml.safe_dump(settings, sort_keys=True)
+    outcome.extend(ensure_text(paths.COMPONENTS, text, check=check, mode=0o600))
+    systemd_cgroup = hostinfo.under_systemd() and hostinfo.cgroup_version() == 2
+    kubelet = kubelet_configuration(config, systemd_cgroup=systemd_cgroup)
+    kubelet_text = _HEADER + yaml.safe_dump(kubelet, sort_keys=True)
+    outcome.extend(ensure_text(paths.KUBELET / "config.yaml", kubelet_text, check=check))
+    services = component_services(settings, systemd=hostinfo.under_systemd())
+    outcome.extend(ensure_services(services, check=check))
+    return outcome
+
+
+def component_services(settings: dict[str, Object], *, systemd: bool) -> list[Service]:
+    """One service a component under systemd, one a group elsewhere."""
+    groups = {name: (name,) for name in settings} if systemd else GROUPS
+    services = []
+    for process, members in groups.items():
+        names = [name for name in members if name in settings]
+        if not names:
+            continue
+        command = [*interpreter(), "component", "run", *names, "--config", str(paths.COMPONENTS)]
+        services.append(
+            Service(
+                name=process,
+                command=tuple(command),
+                description=", ".join(_DESCRIPTIONS[name] for name in names),
+                digest=_digest({name: settings[name] for name in names}),
+                after=_after(names),
+                keep_children="kubelet" in names,
+            )
+        )
+    return services
+
+
+def _after(names: list[str]) -> tuple[str, ...]:
+    if "kube-apiserver" in names:
+        return ()
+    return ("containerd", "kube-apiserver") if "kubelet" in names else ("kube-apiserver",)
+
+
+def _digest(settings: Object) -> str:
+    """Changes when a setting or a file that a setting names does. The datastore is no such file."""
+    digest = hashlib.sha256(__version__.encode())
+    for name, flags in sorted(settings.items()):
+        for flag, value in sorted(flags.items()):
+            digest.update(f"{name}\0{flag}\0{value}\0".encode())
+            if isinstance(value, str) and value.startswith("/"):
+                path = Path(value)
+                digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()[:16]
+
+
+def _make_directories() -> None:
+    paths.DATASTORE.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for directory in (paths.KUBELET, paths.LOGS, paths.KUBERNETES / "manifests", paths.CNI_CONFIG):
+        directory.mkdir(parents=True, exist_ok=True)

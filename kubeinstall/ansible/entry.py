@@ -1,0 +1,30 @@
+"""The bridge between Ansible's module protocol and an `ensure` function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.errors import KubeinstallError
+
+#: (arguments, check mode) → what was, or would be, done.
+Ensure = Callable[[dict[str, Any], bool], Outcome]
+
+
+def run_module(argument_spec: dict[str, Any], ensure: Ensure) -> None:
+    """Parse the arguments, call `ensure`, answer. An expected error becomes a plain failure."""
+    from ansible.module_utils.basic import AnsibleModule
+
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    try:
+        outcome = ensure(dict(module.params), bool(module.check_mode))
+    except (KubeinstallError, OSError) as error:
+        module.fail_json(msg=str(error))
+        return
+    for warning in outcome.warnings:
+        module.warn(warning)
+    answer: dict[str, Any] = {"changes": outcome.changes, **outcome.facts}
+    if module._diff and outcome.diffs:
+        answer["diff"] = outcome.diffs
+    module.exit_json(changed=outcome.changed, **answer)

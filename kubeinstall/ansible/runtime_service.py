@@ -1,0 +1,110 @@
+"""containerd as a service: a running one is used, and restarted only for a changed configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+
+from kubeinstall.ansible import containerd, hostinfo
+from kubeinstall.ansible.commands import run
+from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.services import (
+    Service,
+    ensure_services,
+    read_supervised,
+)
+from kubeinstall.errors import KubeinstallError
+
+NAME = "containerd"
+SOCKET = Path("/run/containerd/containerd.sock")
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 20.0
+
+
+def ensure_runtime(wanted: containerd.Wanted, *, check: bool) -> Outcome:
+    """Configuration, then a containerd that runs with it and answers on its socket."""
+    outcome = containerd.ensure_config(wanted, check=check)
+    restart = outcome.changed
+    if hostinfo.under_systemd():
+        outcome.extend(_under_systemd(restart=restart, check=check))
+    else:
+        outcome.extend(_without_systemd(restart=restart, check=check))
+    if not check:
+        wait_for_socket()
+    return outcome
+
+
+def wait_for_socket(path: Path = SOCKET) -> None:
+    """Return when containerd takes connections."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while socket_owner(path) is None:
+        if time.monotonic() > deadline:
+            raise KubeinstallError(
+                f"containerd does not answer on {path} after {_READY_SECONDS:.0f} s; see its log "
+                "(journalctl -u containerd, or /var/log/kubernetes/containerd.log)"
+            )
+        time.sleep(0.05)
+
+
+def socket_owner(path: Path = SOCKET) -> int | None:
+    """Process id of who listens on the socket; None when nobody does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(2)
+            probe.connect(str(path))
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    except OSError:
+        return None
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def _under_systemd(*, restart: bool, check: bool) -> Outcome:
+    from kubeinstall.ansible.services import unit_active
+
+    outcome = Outcome()
+    active = unit_active(NAME)
+    if active and not restart:
+        return outcome
+    outcome.add(f"{'restart' if active else 'start'} {NAME}.service")
+    if not check:
+        run(["systemctl", "enable", "--quiet", NAME])
+        run(["systemctl", "restart", NAME])
+    return outcome
+
+
+def _without_systemd(*, restart: bool, check: bool) -> Outcome:
+    outcome = Outcome()
+    ours = any(entry["name"] == NAME for entry in read_supervised())
+    owner = socket_owner()
+    if not ours and owner is not None:
+        if not restart:
+            return outcome  # somebody else keeps a containerd that suits us
+        outcome.add(f"stop the containerd that runs as process {owner}")
+        if not check:
+            _stop(owner)
+    binary = shutil.which("containerd") or "/usr/bin/containerd"
+    digest = containerd.CONFIG.read_text() if containerd.CONFIG.exists() else ""
+    service = Service(NAME, (binary,), digest=_short(digest), notify=True)
+    outcome.extend(ensure_services([service], check=check))
+    return outcome
+
+
+def _short(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stop(pid: int) -> None:
+    """SIGTERM and wait. Containers go on: their shims are processes of their own."""
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while Path(f"/proc/{pid}").exists():
+        if time.monotonic() > deadline:
+            raise KubeinstallError(f"containerd (process {pid}) does not end; stop it by hand")
+        time.sleep(0.05)
