@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from kubeinstall.api.apply import definitions as schemas
+from kubeinstall.api import schema as schemas
 
 Schema = Mapping[str, Any]
 Resolver = Callable[[str], "TypeNode"]
@@ -57,7 +57,7 @@ class TypeNode:
         self._element: TypeNode | None = None
         self.kind = _kind(schema)
         self.keys: tuple[str, ...] = ()
-        self.atomic = schema.get("x-kubernetes-map-type") == "atomic"
+        self.atomic = schema.get("x-kubernetes-map-type") == "atomic" or _opaque(schema)
         if self.kind == LIST:
             self._list_rules(schema)
         self.merge_key: str = schema.get("x-kubernetes-patch-merge-key", "")
@@ -102,6 +102,11 @@ class TypeNode:
             or schema.get("x-kubernetes-embedded-resource")
         )
 
+    @property
+    def leaf(self) -> bool:
+        """Whether values are owned as a whole."""
+        return self.kind == SCALAR or self.atomic
+
     def child(self, key: str) -> TypeNode | None:
         """The type below `key` of a STRUCT, MAP or DEDUCED value; None where none is declared."""
         if self.kind == STRUCT:
@@ -129,10 +134,18 @@ def _kind(schema: Schema) -> str:
         return STRUCT
     if isinstance(schema.get("additionalProperties"), dict):
         return MAP
-    if kind == "object" and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        # RawExtension, FieldsV1: a map of anything.
-        return MAP
-    return DEDUCED
+    return MAP if _opaque(schema) else DEDUCED
+
+
+def _opaque(schema: Schema) -> bool:
+    """RawExtension, FieldsV1: an object of which nothing is known, owned as a whole."""
+    return (
+        schema.get("type") == "object"
+        and not schema.get("properties")
+        and not schema.get("additionalProperties")
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+        and not schema.get("x-kubernetes-embedded-resource")
+    )
 
 
 @lru_cache(maxsize=1)
