@@ -314,6 +314,10 @@ class InformerSet:
                 found.add_indexer(name, indexer)
         return found
 
+    def existing(self, gvr: str) -> Informer | None:
+        """The informer of whole objects without namespace or selectors, if somebody has asked for it."""
+        return self._informers.get((gvr, "", "", "", False))
+
     async def stop(self, gvr: str, *, metadata_only: bool = False) -> None:
         """Stop and forget an unselected informer: its resource is gone (a deleted CRD)."""
         key = (gvr, "", "", "", metadata_only)

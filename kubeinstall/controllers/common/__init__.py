@@ -1,0 +1,1 @@
+"""What several controllers share: pods, owners, revisions, hashes."""

@@ -1,0 +1,86 @@
+"""kube-controller-manager: runs the enabled controllers over one set of shared informers."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import ClassVar
+
+from kubeinstall.client import ApiClient, EventRecorder, InformerSet, LeaderElector, kubeconfig
+from kubeinstall.client.leader import host_identity
+from kubeinstall.client.metrics import QueueMetrics
+from kubeinstall.client.transport import Transport
+from kubeinstall.controllers import registry
+from kubeinstall.controllers.config import ControllerManagerSettings
+from kubeinstall.controllers.controller import Controller, ControllerContext
+from kubeinstall.controllers.identities import Identities
+from kubeinstall.runtime.component import Component, run_guarded
+from kubeinstall.runtime.settings import Settings
+
+
+class ControllerManager(Component[ControllerManagerSettings]):
+    """The component. Ready once it contends for leadership: a standby is as ready as the leader."""
+
+    name: ClassVar[str] = "kube-controller-manager"
+    settings_type: ClassVar[type[Settings]] = ControllerManagerSettings
+
+    async def run(self) -> None:
+        """Lead, run the controllers, and let go of the lease when cancelled."""
+        entries = registry.enabled(self.settings.controllers)
+        read = partial(kubeconfig.load, self.settings.kubeconfig)
+        config = read()
+        agent = self.name
+        root = ApiClient(config, agent, Transport(config, agent, read))
+        accounts = config if self.settings.use_service_account_credentials else None
+        async with root, Identities(root, accounts) as identities:
+            work = partial(self._run_controllers, root, identities, entries)
+            if not self.settings.leader_elect:
+                self.context.ready()
+                await work()
+                return
+            elector = LeaderElector(
+                root,
+                self.name,
+                host_identity(),
+                lease_duration=self.settings.leader_elect_lease_duration,
+                renew_deadline=self.settings.leader_elect_renew_deadline,
+                retry_period=self.settings.leader_elect_retry_period,
+            )
+            self.context.ready()
+            await elector.run(work)
+
+    async def _run_controllers(
+        self, root: ApiClient, identities: Identities, entries: list[registry.Entry]
+    ) -> None:
+        informers = InformerSet(root)
+        metrics = QueueMetrics(self.context.metrics)
+        recorders: list[EventRecorder] = []
+        controllers: list[Controller] = []
+        for entry in entries:
+            kind = entry.load()
+            events = EventRecorder(root, kind.component or kind.name)
+            recorders.append(events)
+            client = identities.client(entry.account)
+            context = ControllerContext(client, informers, events, self.settings, metrics)
+            controllers.append(kind(context))
+        self.context.health.add_check("informer-sync", partial(_require_synced, informers))
+        try:
+            # Informers first: a controller waits for them. The group ends them all together, and
+            # controllers hold nothing that must be put away in order.
+            async with asyncio.TaskGroup() as group:
+                group.create_task(informers.run(), name="informers")
+                for recorder in recorders:
+                    group.create_task(recorder.run(), name="events")
+                for controller in controllers:
+                    group.create_task(
+                        run_guarded(controller.run(), controller.name, self.log),
+                        name=controller.name,
+                    )
+                self.log.info("controllers started", count=len(controllers))
+        finally:
+            self.context.health.remove_check("informer-sync")
+
+
+def _require_synced(informers: InformerSet) -> None:
+    if not informers.synced():
+        raise RuntimeError("informers are still taking in their first lists")

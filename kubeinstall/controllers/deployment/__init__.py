@@ -1,0 +1,1 @@
+"""Rolls Deployments out over ReplicaSets."""

@@ -1,0 +1,1 @@
+"""Keeps EndpointSlices and Endpoints of Services, and mirrors hand-made Endpoints."""

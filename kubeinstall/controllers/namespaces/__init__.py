@@ -1,0 +1,1 @@
+"""Empties and finalizes namespaces; gives each a default service account and the root CA."""

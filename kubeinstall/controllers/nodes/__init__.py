@@ -1,0 +1,1 @@
+"""Watches over nodes: health, taints, eviction, pod CIDRs, TTL annotations."""

@@ -1,0 +1,1 @@
+"""Keeps the pods of ReplicaSets and ReplicationControllers at the number asked for."""
