@@ -88,11 +88,12 @@ def _pod_edges(pod: Object | None) -> Iterator[tuple[Vertex, str]]:
     yield ("pods", namespace, metadata["name"]), node
     if _MIRROR in (metadata.get("annotations") or {}):
         return
-    for vertex in set(_pod_references(pod, namespace)):
+    for vertex in set(pod_references(pod, namespace)):
         yield vertex, node
 
 
-def _pod_references(pod: Object, namespace: str) -> Iterator[Vertex]:
+def pod_references(pod: Object, namespace: str) -> Iterator[Vertex]:
+    """Everything that the pod refers to, as (plural, namespace, name), repetitions included."""
     spec = pod["spec"]
     if spec.get("serviceAccountName"):
         yield "serviceaccounts", namespace, spec["serviceAccountName"]

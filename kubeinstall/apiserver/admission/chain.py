@@ -1,0 +1,208 @@
+"""The plug-ins that are on, in upstream's order, and which of them a request concerns.
+
+Mutating webhooks and policies belong right behind `DefaultIngressClass`, validating ones right
+before `ResourceQuota` (`ORDER` names their places); checks against escalation of RBAC, which
+upstream does in the storage layer behind mutating admission, end the mutating phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from kubeinstall.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
+from kubeinstall.apiserver.admission.defaults import (
+    DefaultIngressClass,
+    DefaultStorageClass,
+    PersistentVolumeClaimResize,
+    StorageObjectInUseProtection,
+)
+from kubeinstall.apiserver.admission.limits import LimitRanger
+from kubeinstall.apiserver.admission.namespaces import NamespaceLifecycle
+from kubeinstall.apiserver.admission.node_restriction import NodeRestriction
+from kubeinstall.apiserver.admission.optional import (
+    AlwaysAdmit,
+    AlwaysDeny,
+    AlwaysPullImages,
+    DenyServiceExternalIPs,
+    ExtendedResourceToleration,
+    NamespaceExists,
+)
+from kubeinstall.apiserver.admission.plugin import Plugin
+from kubeinstall.apiserver.admission.pods import (
+    DefaultTolerationSeconds,
+    PodTopologyLabels,
+    Priority,
+    RuntimeClass,
+    TaintNodesByCondition,
+)
+from kubeinstall.apiserver.admission.quota import ResourceQuota
+from kubeinstall.apiserver.admission.service_accounts import ServiceAccount
+from kubeinstall.apiserver.authz import Authorizer, escalation
+from kubeinstall.apiserver.authz.kinds import RBAC_GROUP
+from kubeinstall.apiserver.config import ApiServerSettings
+from kubeinstall.apiserver.registry import Registry
+from kubeinstall.apiserver.request import CREATE, UPDATE, AdmissionAttributes
+from kubeinstall.errors import SettingsError
+
+#: Upstream's order of all plug-ins that are known here.
+ORDER: Final = (
+    "AlwaysAdmit",
+    "NamespaceLifecycle",
+    "NamespaceExists",
+    "LimitRanger",
+    "ServiceAccount",
+    "NodeRestriction",
+    "TaintNodesByCondition",
+    "AlwaysPullImages",
+    "PodSecurity",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "ExtendedResourceToleration",
+    "PodTopologyLabels",
+    "DefaultStorageClass",
+    "StorageObjectInUseProtection",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "DenyServiceExternalIPs",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+    "AlwaysDeny",
+)
+#: Upstream's plug-ins that are off unless asked for.
+OFF: Final = frozenset(
+    {
+        "AlwaysAdmit",
+        "NamespaceExists",
+        "NodeRestriction",
+        "AlwaysPullImages",
+        "ExtendedResourceToleration",
+        "DenyServiceExternalIPs",
+        "AlwaysDeny",
+    }
+)
+_RBAC_KINDS = frozenset({"roles", "clusterroles", "rolebindings", "clusterrolebindings"})
+
+_Key = tuple[str, str, str, str]
+
+
+class _Escalation(Plugin):
+    name = "RBACEscalation"
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
+        return group == RBAC_GROUP and plural in _RBAC_KINDS and operation in (CREATE, UPDATE)
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None:
+        escalation.check(self._authorizer, attributes)
+
+
+class Chain:
+    """Runs admission; see `interfaces.AdmissionChain`."""
+
+    def __init__(self, plugins: Iterable[Plugin]) -> None:
+        self.plugins: tuple[Plugin, ...] = tuple(plugins)
+        self._mutators: dict[_Key, tuple[Plugin, ...]] = {}
+        self._validators: dict[_Key, tuple[Plugin, ...]] = {}
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None:
+        """Let plug-ins change `attributes.object`; raises what refuses."""
+        resource = attributes.resource
+        key = (resource.group, resource.name, attributes.subresource, attributes.operation)
+        plugins = self._mutators.get(key)
+        if plugins is None:
+            plugins = self._mutators[key] = self._select(key, "mutate")
+        for plugin in plugins:
+            await plugin.mutate(attributes)
+
+    async def validate(self, attributes: AdmissionAttributes) -> None:
+        """Let plug-ins refuse the object in its final form."""
+        resource = attributes.resource
+        key = (resource.group, resource.name, attributes.subresource, attributes.operation)
+        plugins = self._validators.get(key)
+        if plugins is None:
+            plugins = self._validators[key] = self._select(key, "validate")
+        for plugin in plugins:
+            await plugin.validate(attributes)
+
+    def _select(self, key: _Key, phase: str) -> tuple[Plugin, ...]:
+        return tuple(
+            plugin
+            for plugin in self.plugins
+            if getattr(type(plugin), phase) is not getattr(Plugin, phase) and plugin.handles(*key)
+        )
+
+
+def enabled_names(enabled: Sequence[str], disabled: Sequence[str]) -> list[str]:
+    """Which plug-ins the flags turn on. Raises `SettingsError`."""
+    for flag, names in (
+        ("enable-admission-plugins", enabled),
+        ("disable-admission-plugins", disabled),
+    ):
+        unknown = [name for name in names if name not in ORDER]
+        if unknown:
+            raise SettingsError(f"{flag}: unknown plug-ins {', '.join(unknown)}")
+    both = sorted(set(enabled) & set(disabled))
+    if both:
+        raise SettingsError(
+            f"{', '.join(both)} in enable-admission-plugins and disable-admission-plugins overlapped"
+        )
+    return [name for name in ORDER if name not in disabled and (name not in OFF or name in enabled)]
+
+
+def available(
+    settings: ApiServerSettings, registry: Registry, authorizer: Authorizer
+) -> Mapping[str, Plugin]:
+    """Every plug-in that is built in, by name."""
+    plugins: list[Plugin] = [
+        AlwaysAdmit(),
+        NamespaceLifecycle(registry),
+        NamespaceExists(registry),
+        LimitRanger(registry),
+        ServiceAccount(registry),
+        NodeRestriction(registry),
+        TaintNodesByCondition(),
+        AlwaysPullImages(),
+        Priority(registry),
+        DefaultTolerationSeconds(
+            settings.default_not_ready_toleration_seconds,
+            settings.default_unreachable_toleration_seconds,
+        ),
+        ExtendedResourceToleration(),
+        PodTopologyLabels(registry),
+        DefaultStorageClass(registry),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(registry),
+        RuntimeClass(registry),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        ClusterTrustBundleAttest(authorizer),
+        CertificateSubjectRestriction(),
+        DefaultIngressClass(registry),
+        DenyServiceExternalIPs(),
+        ResourceQuota(registry),
+        AlwaysDeny(),
+    ]
+    return {plugin.name: plugin for plugin in plugins}
+
+
+def build(settings: ApiServerSettings, registry: Registry, authorizer: Authorizer) -> Chain:
+    """The chain that the settings ask for."""
+    plugins = available(settings, registry, authorizer)
+    names = enabled_names(settings.enable_admission_plugins, settings.disable_admission_plugins)
+    return Chain([*(plugins[name] for name in names if name in plugins), _Escalation(authorizer)])

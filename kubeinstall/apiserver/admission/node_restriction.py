@@ -1,0 +1,255 @@
+"""NodeRestriction: a kubelet writes its own Node and the pods bound to it, nothing else.
+
+Upstream documentation: "NodeRestriction". Only members of system:nodes are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from kubeinstall.api.types import Object
+from kubeinstall.apiserver.admission.plugin import Plugin, is_mirror, refuse
+from kubeinstall.apiserver.admission.shared import Shared
+from kubeinstall.apiserver.authz.graph import pod_references
+from kubeinstall.apiserver.authz.kinds import kind
+from kubeinstall.apiserver.authz.node import LEASE_NAMESPACE, node_name
+from kubeinstall.apiserver.registry import Registry
+from kubeinstall.apiserver.request import CREATE, DELETE, UPDATE, AdmissionAttributes
+
+_RESTRICTED = "node-restriction.kubernetes.io"
+#: Labels in kubernetes.io and k8s.io that a kubelet may set on its node.
+_KUBELET_LABELS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+        "topology.kubernetes.io/region",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/region",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "kubernetes.io/os",
+        "kubernetes.io/arch",
+    }
+)
+_KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_CONTROLLED_DOMAINS = ("kubernetes.io", "k8s.io")
+_Check = Callable[[AdmissionAttributes, str], Awaitable[None]]
+
+
+class NodeRestriction(Plugin):
+    """Keeps kubelets to their own objects."""
+
+    name = "NodeRestriction"
+    operations = frozenset({CREATE, UPDATE, DELETE})
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._pods = Shared(registry, kind("pods"))
+        self._nodes = Shared(registry, kind("nodes"))
+        self._checks: dict[tuple[str, str, str], _Check] = {
+            ("", "pods", ""): self._pod,
+            ("", "pods", "status"): self._pod_status,
+            ("", "pods", "eviction"): self._eviction,
+            ("", "nodes", ""): self._node,
+            ("", "nodes", "status"): self._node,
+            ("", "persistentvolumeclaims", "status"): self._claim_status,
+            ("", "serviceaccounts", "token"): self._token,
+            ("coordination.k8s.io", "leases", ""): self._lease,
+            ("storage.k8s.io", "csinodes", ""): self._csi_node,
+            ("resource.k8s.io", "resourceslices", ""): self._resource_slice,
+        }
+
+    def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
+        """What kubelets may write at all; other subresources of pods and nodes are refused."""
+        return operation in self.operations and (
+            (group, plural, subresource) in self._checks
+            or (not group and plural in ("pods", "nodes"))
+        )
+
+    async def mutate(self, attributes: AdmissionAttributes) -> None:
+        """Raises `Forbidden`."""
+        node = node_name(attributes.user)
+        if node is None:
+            return
+        if not node:
+            raise refuse(
+                attributes,
+                f'could not determine node from user "{attributes.user.name}"',
+            )
+        resource = attributes.resource
+        check = self._checks.get((resource.group, resource.name, attributes.subresource))
+        if check is None:
+            raise refuse(
+                attributes,
+                f'unexpected {resource.singular} subresource "{attributes.subresource}", only '
+                "'status' is allowed",
+            )
+        await check(attributes, node)
+
+    async def _pod(self, a: AdmissionAttributes, node: str) -> None:
+        if a.operation == DELETE:
+            pod = self._pods.get(a.name, a.namespace)
+            if pod is None or (pod.get("spec") or {}).get("nodeName", "") != node:
+                raise refuse(
+                    a, f'node "{node}" can only delete pods with spec.nodeName set to itself'
+                )
+            return
+        if a.operation != CREATE or a.object is None:
+            raise refuse(
+                a,
+                f'unexpected operation "{a.operation}", node "{node}" can only create and delete '
+                "mirror pods",
+            )
+        self._mirror_pod(a, a.object, node)
+
+    def _mirror_pod(self, a: AdmissionAttributes, pod: Object, node: str) -> None:
+        if not is_mirror(pod):
+            raise refuse(
+                a,
+                'pod does not have "kubernetes.io/config.mirror" annotation, '
+                f'node "{node}" can only create mirror pods',
+            )
+        spec = pod["spec"]
+        if spec.get("nodeName", "") != node:
+            raise refuse(a, f'node "{node}" can only create pods with spec.nodeName set to itself')
+        problem = self._owner_problem(pod["metadata"].get("ownerReferences") or [], node)
+        if problem:
+            raise refuse(a, f'node "{node}" {problem}')
+        self._no_references(a, pod, node)
+
+    def _owner_problem(self, owners: list[Object], node: str) -> str:
+        """What is wrong with a mirror pod's owners: there must be one, the node itself."""
+        itself = "can only create pods with an owner reference set to itself"
+        if len(owners) != 1:
+            return itself
+        owner = owners[0]
+        if (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) != ("v1", "Node", node):
+            return itself
+        if owner.get("controller") is not True:
+            return "can only create pods with a controller owner reference set to itself"
+        if owner.get("blockOwnerDeletion"):
+            return "must not set blockOwnerDeletion on an owner reference"
+        known = self._nodes.get(node)
+        if known is None or owner.get("uid") != known["metadata"].get("uid"):
+            return "can only create pods with an owner reference whose uid matches its own"
+        return ""
+
+    @staticmethod
+    def _no_references(a: AdmissionAttributes, pod: Object, node: str) -> None:
+        if pod["spec"].get("serviceAccountName"):
+            raise refuse(a, f'node "{node}" can not create pods that reference a service account')
+        for plural, _, _ in pod_references(pod, a.namespace):
+            raise refuse(a, f'node "{node}" can not create pods that reference {plural}')
+
+    async def _pod_status(self, a: AdmissionAttributes, node: str) -> None:
+        if a.operation != UPDATE:
+            raise refuse(a, f'unexpected operation "{a.operation}"')
+        if ((a.old or {}).get("spec") or {}).get("nodeName", "") != node:
+            raise refuse(
+                a,
+                f'node "{node}" can only update pod status for '
+                "pods with spec.nodeName set to itself",
+            )
+        before = ((a.old or {}).get("metadata") or {}).get("labels") or {}
+        after = ((a.object or {}).get("metadata") or {}).get("labels") or {}
+        if before != after:
+            raise refuse(a, f'node "{node}" cannot update labels through pod status')
+
+    async def _eviction(self, a: AdmissionAttributes, node: str) -> None:
+        name = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")
+        pod = self._pods.get(name, a.namespace)
+        if pod is None or (pod.get("spec") or {}).get("nodeName", "") != node:
+            raise refuse(a, f"node {node} can only evict pods with spec.nodeName set to itself")
+
+    async def _node(self, a: AdmissionAttributes, node: str) -> None:
+        requested = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")
+        if a.operation == DELETE:
+            raise refuse(a, f'node "{node}" is not allowed to delete node "{requested}"')
+        if requested != node:
+            raise refuse(a, f'node "{node}" is not allowed to modify node "{requested}"')
+        new = a.object or {}
+        if a.operation == CREATE:
+            if (new.get("spec") or {}).get("configSource"):
+                raise refuse(a, f'node "{node}" is not allowed to set configSource')
+            self._labels(a, node, {}, new["metadata"].get("labels") or {})
+            return
+        old = a.old or {}
+        if (old.get("spec") or {}).get("taints") != (new.get("spec") or {}).get("taints"):
+            raise refuse(a, f'node "{node}" is not allowed to modify taints')
+        if old["metadata"].get("ownerReferences") != new["metadata"].get("ownerReferences"):
+            raise refuse(a, f'node "{node}" is not allowed to modify ownerReferences')
+        self._labels(
+            a, node, old["metadata"].get("labels") or {}, new["metadata"].get("labels") or {}
+        )
+
+    @staticmethod
+    def _labels(
+        a: AdmissionAttributes, node: str, old: dict[str, str], new: dict[str, str]
+    ) -> None:
+        changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+        refused = sorted(key for key in changed if not _kubelet_label(key))
+        if refused:
+            raise refuse(a, f'node "{node}" is not allowed to modify labels: {", ".join(refused)}')
+
+    async def _claim_status(self, a: AdmissionAttributes, node: str) -> None:
+        if a.operation != UPDATE:
+            raise refuse(a, f'unexpected operation "{a.operation}"')
+        old, new = a.old or {}, a.object or {}
+        if old.get("spec") != new.get("spec"):
+            raise refuse(a, f'node "{node}" is not allowed to update fields other than status')
+
+    async def _token(self, a: AdmissionAttributes, node: str) -> None:
+        reference = ((a.object or {}).get("spec") or {}).get("boundObjectRef") or {}
+        if reference.get("apiVersion") != "v1" or reference.get("kind") != "Pod":
+            raise refuse(a, "node requested token not bound to a pod")
+        pod = self._pods.get(reference.get("name", ""), a.namespace)
+        uid = reference.get("uid", "")
+        if not uid:
+            raise refuse(a, "node requested token with a pod binding without a uid")
+        if pod is None:
+            raise refuse(a, f'pod "{reference.get("name", "")}" not found')
+        if pod["metadata"].get("uid") != uid:
+            raise refuse(
+                a,
+                f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+                "The object might have been deleted and then recreated",
+            )
+        if (pod.get("spec") or {}).get("nodeName", "") != node:
+            raise refuse(a, "node requested token bound to a pod scheduled on a different node")
+
+    async def _lease(self, a: AdmissionAttributes, node: str) -> None:
+        name = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")
+        if a.namespace != LEASE_NAMESPACE:
+            raise refuse(
+                a,
+                f'can only access leases in the "{LEASE_NAMESPACE}" namespace, not "{a.namespace}"',
+            )
+        if name != node:
+            raise refuse(a, "can only access node lease with the same name as the requesting node")
+
+    async def _csi_node(self, a: AdmissionAttributes, node: str) -> None:
+        name = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")
+        if name != node:
+            raise refuse(a, "can only access CSINode with the same name as the requesting node")
+
+    async def _resource_slice(self, a: AdmissionAttributes, node: str) -> None:
+        holder = (a.old if a.operation == DELETE else a.object) or {}
+        if (holder.get("spec") or {}).get("nodeName", "") != node:
+            raise refuse(a, "can only access ResourceSlice of the requesting node")
+
+
+def _kubelet_label(key: str) -> bool:
+    domain, slash, _ = key.partition("/")
+    if not slash or key in _KUBELET_LABELS:
+        return True
+    if _within(domain, _RESTRICTED):
+        return False
+    if any(_within(domain, allowed) for allowed in _KUBELET_DOMAINS):
+        return True
+    return not any(_within(domain, controlled) for controlled in _CONTROLLED_DOMAINS)
+
+
+def _within(domain: str, parent: str) -> bool:
+    return domain == parent or domain.endswith(f".{parent}")
