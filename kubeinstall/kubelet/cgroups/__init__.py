@@ -1,0 +1,1 @@
+"""The cgroups of pods: kubepods, its classes, and one for each pod."""

@@ -1,0 +1,218 @@
+"""The kubelet: wires its parts together and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import ClassVar
+
+from kubeinstall.api.quantity import Quantity
+from kubeinstall.api.types import Object
+from kubeinstall.client import ApiClient, EventRecorder, Informer
+from kubeinstall.kubelet.cgroups.manager import PodCgroups
+from kubeinstall.kubelet.config import KubeletConfiguration, KubeletSettings, load_configuration
+from kubeinstall.kubelet.cri import CRI, CRIError
+from kubeinstall.kubelet.images import Images
+from kubeinstall.kubelet.machine import allocatable, capacity, read_machine
+from kubeinstall.kubelet.manager import PodManager
+from kubeinstall.kubelet.node.addresses import node_ips, node_name
+from kubeinstall.kubelet.node.lease import Heartbeat
+from kubeinstall.kubelet.node.registration import NodeFacts, NodeReporter
+from kubeinstall.kubelet.objects import Objects
+from kubeinstall.kubelet.parts import Parts
+from kubeinstall.kubelet.paths import Paths
+from kubeinstall.kubelet.probes.manager import ProbeManager
+from kubeinstall.kubelet.runtime import Runtime
+from kubeinstall.kubelet.status.manager import StatusManager
+from kubeinstall.kubelet.tokens import Tokens
+from kubeinstall.kubelet.volumes.manager import Volumes
+from kubeinstall.runtime import Component, ComponentContext
+
+PODS, SERVICES = "v1/pods", "v1/services"
+USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
+HOUSEKEEPING_SECONDS = 60.0
+
+
+class Kubelet(Component[KubeletSettings]):
+    """Runs the pods of one node."""
+
+    name: ClassVar[str] = "kubelet"
+    settings_type = KubeletSettings
+
+    def __init__(self, settings: KubeletSettings, context: ComponentContext) -> None:
+        super().__init__(settings, context)
+        self.config = load_configuration(settings.config)
+        self.node_name = node_name(settings.hostname_override)
+        self.node: Object | None = None
+        self.manager: PodManager | None = None
+        self._parts: Parts | None = None
+
+    async def run(self) -> None:
+        """Until cancelled; containers keep running after."""
+        endpoint = (
+            self.config.container_runtime_endpoint or self.settings.container_runtime_endpoint
+        )
+        cri = CRI(endpoint, timeout=self.config.runtime_request_timeout)
+        client = ApiClient.from_kubeconfig(self.settings.kubeconfig, USER_AGENT)
+        try:
+            async with client:
+                await self._run(client, cri)
+        finally:
+            await cri.close()
+
+    async def _run(self, client: ApiClient, cri: CRI) -> None:
+        parts, reporter, heartbeat = self._assemble(client, cri)
+        manager = PodManager(parts)
+        self.manager, self._parts = manager, parts
+        pods = Informer(client, PODS, field_selector=f"spec.nodeName={self.node_name}")
+        services = Informer(client, SERVICES)
+        parts.services = services.list
+        pods.add_handler(manager.observed)
+        cpu = Quantity.parse(parts.allocatable["cpu"]).milli
+        memory = Quantity.parse(parts.allocatable["memory"]).value
+        await parts.cgroups.start(cpu, memory)
+        async with asyncio.TaskGroup() as group:
+            # Status and events first: everything below reports through them.
+            group.create_task(parts.recorder.run(), name="events")
+            group.create_task(parts.status.run(), name="statuses")
+            group.create_task(reporter.run(), name="node")
+            group.create_task(heartbeat.run(), name="lease")
+            group.create_task(parts.runtime.run(), name="runtime")
+            group.create_task(services.run(), name="services")
+            try:
+                # What runs must be known before any pod is looked at: nothing may be started twice.
+                await parts.runtime.listed.wait()
+                group.create_task(pods.run(), name="pods")
+                await pods.wait_synced()
+                manager.sources_ready.set()
+                await reporter.ready.wait()
+                self.context.ready()
+                await self._housekeeping(manager)
+            finally:
+                await manager.close()
+                await parts.probes.close()
+                await parts.objects.close()
+
+    def _assemble(self, client: ApiClient, cri: CRI) -> tuple[Parts, NodeReporter, Heartbeat]:
+        settings, config = self.settings, self.config
+        machine = read_machine()
+        paths = Paths(settings.root_dir, Path(config.pod_logs_dir))
+        paths.pods.mkdir(parents=True, exist_ok=True, mode=0o750)
+        ips = node_ips(settings.node_ip, self.node_name)
+        total = capacity(machine, settings.root_dir, config.max_pods)
+        usable = allocatable(
+            total, [config.system_reserved, config.kube_reserved], config.eviction_hard
+        )
+        recorder = EventRecorder(client, "kubelet", self.node_name)
+        objects = Objects(client, self._content_changed)
+        runtime = Runtime(cri, self._runtime_changed)
+        parts = Parts(
+            node_name=self.node_name,
+            node_ips=ips,
+            config=config,
+            paths=paths,
+            client=client,
+            recorder=recorder,
+            cri=cri,
+            runtime=runtime,
+            images=Images(cri, recorder, objects),
+            objects=objects,
+            volumes=Volumes(client, paths, objects, Tokens(client), usable),
+            cgroups=PodCgroups(
+                driver=config.cgroup_driver,
+                root=settings.cgroup_root or config.cgroup_root,
+                pids_limit=config.pod_pids_limit,
+                enforce_quota=config.cpu_cfs_quota,
+            ),
+            probes=ProbeManager(cri, recorder, runtime, self._probed),
+            status=StatusManager(client, self._mirror_of),
+            machine=machine,
+            allocatable=usable,
+            services=list,
+            node_labels=self._node_labels,
+        )
+        heartbeat = Heartbeat(client, self.node_name, config.node_lease_duration_seconds)
+        facts = NodeFacts(
+            name=self.node_name,
+            ips=ips,
+            machine=machine,
+            capacity=total,
+            allocatable=usable,
+            labels=_labels(self.node_name, machine.architecture, settings.node_labels),
+            taints=_taints(settings.register_with_taints, config),
+            provider_id=settings.provider_id,
+            port=config.port,
+        )
+
+        def on_network(ready: bool, message: str) -> None:
+            parts.network_ready, parts.network_message = ready, message
+
+        def on_node(node: Object) -> None:
+            self.node = heartbeat.node = node
+
+        reporter = NodeReporter(
+            client,
+            cri,
+            facts,
+            register=settings.register_node and config.register_node,
+            check_seconds=config.node_status_update_frequency,
+            report_seconds=config.node_status_report_frequency,
+            pressure=lambda: parts.pressure,
+            on_network=on_network,
+            on_node=on_node,
+        )
+        return parts, reporter, heartbeat
+
+    async def _housekeeping(self, manager: PodManager) -> None:
+        while True:
+            manager.clean_up()
+            with contextlib.suppress(CRIError, OSError):
+                await manager.remove_leftovers()
+                await manager.parts.cgroups.share(manager.active())
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    # The parts tell the manager, which is made after them.
+
+    def _runtime_changed(self, uid: str) -> None:
+        if self.manager is not None:
+            self.manager.changed(uid)
+
+    def _probed(self, uid: str) -> None:
+        if self.manager is not None:
+            self.manager.probed(uid)
+
+    def _content_changed(self, uid: str) -> None:
+        if self.manager is not None:
+            self.manager.content_changed(uid)
+
+    def _mirror_of(self, pod: Object) -> Object | None:
+        return self.manager.mirror_of(pod) if self.manager else None
+
+    def _node_labels(self) -> dict[str, str]:
+        return ((self.node or {}).get("metadata") or {}).get("labels") or {}
+
+
+def _labels(name: str, architecture: str, given: dict[str, str]) -> dict[str, str]:
+    return {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": architecture,
+        **given,
+    }
+
+
+def _taints(flags: list[str], config: KubeletConfiguration) -> list[Object]:
+    if not flags:
+        return list(config.register_with_taints)
+    made = []
+    for flag in flags:
+        head, _, effect = flag.rpartition(":")
+        key, _, value = head.partition("=")
+        taint: Object = {"key": key, "effect": effect}
+        if value:
+            taint["value"] = value
+        made.append(taint)
+    return made

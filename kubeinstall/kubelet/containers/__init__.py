@@ -1,0 +1,1 @@
+"""Bringing the containers of a pod to what its spec says."""

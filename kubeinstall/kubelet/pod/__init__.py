@@ -1,0 +1,1 @@
+"""Pure questions about pods: no input, no output, no state."""

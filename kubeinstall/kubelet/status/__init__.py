@@ -1,0 +1,1 @@
+"""Telling the API server how pods are."""

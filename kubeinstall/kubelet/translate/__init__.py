@@ -1,0 +1,1 @@
+"""From API objects to CRI messages."""

@@ -1,0 +1,1 @@
+"""Volumes of pods: made before containers start, kept current, taken away after."""
