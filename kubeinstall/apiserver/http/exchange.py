@@ -113,6 +113,7 @@ class Exchange:
         "params",
         "path",
         "query",
+        "raw_path",
         "raw_query",
         "status",
         "transport",
@@ -129,7 +130,8 @@ class Exchange:
         self.transport = connection.transport
         target, _, self.raw_query = request.raw_path.partition("?")
         if not target.startswith("/"):
-            target = request.path  # absolute form
+            target = request.rel_url.raw_path  # absolute form
+        self.raw_path = target
         self.path = unquote(target) if "%" in target else target
         #: First value of each parameter, and all of them.
         self.query: dict[str, str] = {}

@@ -1,0 +1,128 @@
+"""The API server as a component: how its parts are put together, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+from kubeinstall.apiserver import admission, authn, authz, bootstrap, hooks
+from kubeinstall.apiserver.catalog import Catalog, fields_for
+from kubeinstall.apiserver.config import ApiServerSettings
+from kubeinstall.apiserver.core import Core
+from kubeinstall.apiserver.engine import Engine
+from kubeinstall.apiserver.http import HttpServer
+from kubeinstall.apiserver.http.tls import server_context
+from kubeinstall.apiserver.interfaces import Services
+from kubeinstall.apiserver.local import LocalRegistry
+from kubeinstall.apiserver.metrics import Metrics
+from kubeinstall.apiserver.pipeline import Pipeline
+from kubeinstall.apiserver.proxy.kubelets import Kubelets
+from kubeinstall.apiserver.streams import Streams
+from kubeinstall.errors import StoreError
+from kubeinstall.runtime.component import Component, run_guarded
+from kubeinstall.storage.cache import Cacher
+from kubeinstall.storage.open import open_store
+from kubeinstall.storage.store import Store
+
+_STOP_GRACE = 5.0  # seconds that requests under way get when the server stops
+
+
+class APIServer(Component[ApiServerSettings]):
+    """kube-apiserver."""
+
+    name = "kube-apiserver"
+    settings_type: ClassVar[type[ApiServerSettings]] = ApiServerSettings
+    #: Where it listens once it is ready; for tests that ask for port 0.
+    port: int = 0
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        store = await open_store(self.settings.storage_url)
+        try:
+            await self._serve(store)
+        finally:
+            await store.close()
+
+    async def _serve(self, store: Store) -> None:
+        cacher = Cacher(store, fields_for)
+        await cacher.start()
+        async with asyncio.TaskGroup() as tasks, self._listening(store, cacher) as core:
+            # The cache first: every consistent read waits for it.
+            tasks.create_task(
+                run_guarded(cacher.run(), "watch-cache", self.log), name="watch-cache"
+            )
+            tasks.create_task(core.streams.run(), name="bookmarks")
+            await bootstrap.ensure(core.services, self.port)
+            self.context.ready()
+            self.log.info("Serving", port=self.port)
+            await asyncio.Event().wait()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, store: Store, cacher: Cacher) -> AsyncIterator[Core]:
+        settings = self.settings
+        core = self._build(store, cacher)
+        server = HttpServer(Pipeline(core, self.log))
+        tls = server_context(
+            settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file
+        )
+        self.port = await server.start(settings.bind_address, settings.secure_port, tls)
+        try:
+            yield core
+        finally:
+            # Not ready first, so that load balancers look elsewhere; then watches, whose clients
+            # start anew at another server; then the connections.
+            self.context.health.add_check("shutdown", _shutting_down)
+            await asyncio.sleep(settings.shutdown_delay)
+            core.streams.end_all()
+            await server.stop(_STOP_GRACE)
+            await core.kubelets.close()
+
+    def _build(self, store: Store, cacher: Cacher) -> Core:
+        settings = self.settings
+        catalog = Catalog()
+        engine = Engine(catalog, store, cacher, int(settings.event_ttl))
+        registry = LocalRegistry(engine)
+        engine.registry = registry
+        authorizer = authz.build(settings, registry)
+        services = Services(
+            settings,
+            registry,
+            authn.build(settings, registry),
+            authorizer,
+            admission.build(settings, registry, authorizer),
+            hooks.build(settings, registry),
+        )
+        engine.admission, engine.hooks = services.admission, services.hooks
+        metrics = Metrics(self.context.metrics)
+        metrics.watch_cache(cacher)
+        self._add_checks(store)
+        return Core(
+            settings,
+            catalog,
+            store,
+            cacher,
+            engine,
+            services,
+            metrics,
+            Streams(),
+            Kubelets(settings, registry),
+            self.context.health,
+        )
+
+    def _add_checks(self, store: Store) -> None:
+        async def datastore() -> None:
+            await store.current_revision()
+
+        async def started() -> None:
+            if not self.context.started.is_set():
+                raise StoreError("the bootstrap objects are not there yet")
+
+        health = self.context.health
+        health.add_check("etcd", datastore, live=True)
+        health.add_check("poststarthook/bootstrap", started)
+
+
+async def _shutting_down() -> None:
+    raise StoreError("the server is shutting down")

@@ -1,0 +1,122 @@
+"""The scale subresource: an `autoscaling/v1` Scale as a view of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from kubeinstall.api import codec
+from kubeinstall.api.resources import Resource
+from kubeinstall.api.selectors import LabelSelector
+from kubeinstall.api.types import Object
+from kubeinstall.apiserver import fields, params
+from kubeinstall.apiserver.core import Call, Core
+from kubeinstall.apiserver.engine import Write, update
+from kubeinstall.apiserver.handlers import body
+from kubeinstall.apiserver.handlers.get import find
+from kubeinstall.apiserver.handlers.patch import PatchBody, read_patch
+from kubeinstall.apiserver.respond import send_object
+from kubeinstall.errors import Conflict, FieldError, Invalid
+
+_SCALE = codec.Kind("autoscaling", "v1", "Scale")
+_SCALE_TYPE = "io.k8s.api.autoscaling.v1.Scale"
+
+#: The wanted Scale out of the current one.
+_Make = Callable[[Object], Awaitable[Object]]
+
+
+async def get_scale(core: Core, call: Call) -> None:
+    """GET …/scale."""
+    item = await find(core, call)
+    await send_object(
+        call.exchange, 200, scale_of(call.served.resource, item.object()), call.output
+    )
+
+
+async def update_scale(core: Core, call: Call) -> None:
+    """PUT …/scale."""
+    exchange = call.exchange
+    body.media_type(exchange)
+    options = params.write_options("UpdateOptions", exchange.params)
+    obj = await body.read_kind(call, _SCALE, options.field_validation)
+    body.settle_namespace(call, obj, call.served.resource)
+    body.check_name(call, obj)
+
+    async def scale(_current: Object) -> Object:
+        return obj
+
+    await _update(core, call, options, scale)
+
+
+async def patch_scale(core: Core, call: Call) -> None:
+    """PATCH …/scale."""
+    patch: PatchBody = await read_patch(call)
+
+    async def scale(current: Object) -> Object:
+        return codec.normalize_part(_SCALE_TYPE, patch.change(call.served.resource, current))
+
+    await _update(core, call, patch.options, scale)
+
+
+async def _update(core: Core, call: Call, options: params.WriteOptions, make: _Make) -> None:
+    served, exchange, info = call.served, call.exchange, call.info
+    manager = fields.manager(options, exchange)
+    write = Write(call.user, options.dry_run, options.object, exchange.warnings)
+
+    async def transform(old: Object | None) -> Object | None:
+        if old is None:
+            return None
+        wanted = await make(scale_of(served.resource, old))
+        _check(served.resource, info.name, wanted, old)
+        new = dict(old)
+        new["spec"] = {
+            **old.get("spec", {}),
+            "replicas": (wanted.get("spec") or {}).get("replicas", 0),
+        }
+        new["metadata"] = dict(old["metadata"])
+        live = {"kind": served.resource.kind, "apiVersion": served.resource.api_version, **old}
+        fields.own(served, live, new, manager, subresource="scale")
+        return new
+
+    done = await update(
+        core.engine, served, info.namespace, info.name, transform, write, subresource="scale"
+    )
+    await send_object(exchange, 200, scale_of(served.resource, done.result.object()), call.output)
+
+
+def _check(resource: Resource, name: str, scale: Object, old: Object) -> None:
+    version = (scale.get("metadata") or {}).get("resourceVersion")
+    if version and version != old["metadata"]["resourceVersion"]:
+        why = (
+            "the object has been modified; please apply your changes to the latest version and try"
+            " again"
+        )
+        raise Conflict.for_object(resource.group, resource.name, name, why)
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if replicas < 0:
+        message = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        error = FieldError("FieldValueInvalid", "spec.replicas", message)
+        raise Invalid("autoscaling", "Scale", name, [error])
+
+
+def scale_of(resource: Resource, obj: Object) -> Object:
+    """The Scale of a workload."""
+    metadata = obj["metadata"]
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    scale: Object = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {},
+        "status": {"replicas": status.get("replicas", 0)},
+    }
+    if spec.get("replicas"):
+        scale["spec"]["replicas"] = spec["replicas"]
+    selector = spec.get("selector")
+    if resource.kind == "ReplicationController":
+        text = str(LabelSelector.from_set(selector or {}))
+    else:
+        text = str(LabelSelector.from_object(selector))
+    if text:
+        scale["status"]["selector"] = text
+    return scale

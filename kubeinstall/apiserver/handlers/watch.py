@@ -1,0 +1,167 @@
+"""GET with `watch`: events of a collection as they happen.
+
+The watch cache calls a watcher synchronously; the frame, made once for all of them, goes straight to
+the transport: no task wakes up. A client that reads too slowly is dropped, and starts anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+from kubeinstall.apiserver import params, select
+from kubeinstall.apiserver.core import Call, Core
+from kubeinstall.apiserver.frames import FrameEncoder
+from kubeinstall.apiserver.params import ListOptions
+from kubeinstall.errors import Expired, RevisionCompacted, StatusError
+from kubeinstall.storage.cache import CachedObject, Selection, WatchEvent
+
+#: Unsent bytes after which a watcher counts as too slow.
+_BUFFER_LIMIT = 4 << 20
+#: Initial objects are sent in pieces of about this many bytes.
+_BATCH = 256 << 10
+
+
+async def watch(core: Core, call: Call, options: ListOptions) -> None:
+    """Stream events until the timeout, the client or the server ends it."""
+    served, info = call.served, call.info
+    name = info.name if info.parts and len(info.parts) > 1 else ""
+    wanted = select.selection(
+        served, info.namespace, options.label_selector, options.field_selector, name
+    )
+    params.check_list_options(options)
+    encoder = FrameEncoder(served, call.output, call.exchange.query.get("includeObject", ""))
+    start = await _start_revision(core, options)
+    watcher = Watcher(core, call, encoder, bookmarks=options.bookmarks)
+    seconds: float = options.timeout or 0
+    if seconds <= 0:
+        least = core.settings.min_request_timeout
+        seconds = random.uniform(least, 2 * least)  # noqa: S311 - spreads clients, no secret
+    await watcher.run(wanted, start, seconds, marks_end=bool(options.send_initial_events))
+
+
+async def _start_revision(core: Core, options: ListOptions) -> int | None:
+    """The revision after which to begin; None: with the current objects."""
+    try:
+        revision = params.revision(options.resource_version)
+    except ValueError as error:
+        raise StatusError(str(error), code=500, reason="") from error
+    if not options.resource_version:
+        await core.cacher.fresh()
+    if options.send_initial_events:
+        await core.cacher.caught_up(revision)
+        return None
+    if revision == 0:
+        return core.cacher.revision if options.send_initial_events is False else None
+    return revision
+
+
+class Watcher:
+    """One running watch."""
+
+    def __init__(self, core: Core, call: Call, encoder: FrameEncoder, *, bookmarks: bool) -> None:
+        self._core = core
+        self._cache = core.cache(call.served)
+        self._exchange = call.exchange
+        self._encoder = encoder
+        self._variants = encoder.variants
+        self._bookmarks = bookmarks
+        self._after = 0
+        self._held: list[tuple[str, WatchEvent]] | None = []
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(
+        self, wanted: Selection, start: int | None, seconds: float, *, marks_end: bool
+    ) -> None:
+        """Send what there is, then what comes."""
+        exchange, core = self._exchange, self._core
+        exchange.start(200, self._encoder.content_type)
+        # From here to `subscribe` nothing is awaited: no event falls between.
+        initial: Iterable[CachedObject] = ()
+        replay: list[WatchEvent] = []
+        if start is None:
+            self._after = core.cacher.revision
+            initial = list(self._cache.select(wanted))
+        else:
+            self._after = start
+            try:
+                replay = list(self._cache.events_since(start))
+            except RevisionCompacted as error:
+                self._fail(Expired(str(error)))
+                return
+        subscription = self._cache.subscribe(wanted, self._sink)
+        core.streams.add(self)
+        forget = exchange.connection.on_lost(self.end)
+        timer = asyncio.get_running_loop().call_later(seconds, self.end)
+        try:
+            await self._send_initial(initial)
+            if marks_end:
+                exchange.write(self._encoder.bookmark(self._after, initial_end=True))
+            self._release(replay, wanted)
+            await self._done
+        except ConnectionError:
+            return
+        finally:
+            timer.cancel()
+            forget()
+            core.streams.remove(self)
+            subscription.cancel()
+        exchange.finish()
+
+    def bookmark(self) -> None:
+        """See `Stream.bookmark`."""
+        if self._bookmarks and self._held is None and not self._exchange.lost:
+            self._exchange.write(self._encoder.bookmark(self._core.cacher.revision))
+
+    def end(self) -> None:
+        """See `Stream.end`."""
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _sink(self, kind: str, event: WatchEvent) -> None:
+        if self._held is not None:
+            self._held.append((kind, event))
+        else:
+            self._send(kind, event)
+
+    def _send(self, kind: str, event: WatchEvent) -> None:
+        if event.revision <= self._after:
+            return
+        transport = self._exchange.transport
+        if transport is None or transport.is_closing():
+            self.end()
+            return
+        variant, encode = self._variants[kind]
+        transport.write(event.frame(variant, encode))
+        if transport.get_write_buffer_size() > _BUFFER_LIMIT:
+            self._core.metrics.watchers_dropped.inc()
+            transport.abort()
+            self.end()
+
+    async def _send_initial(self, items: Iterable[CachedObject]) -> None:
+        batch: list[bytes] = []
+        size = 0
+        for item in items:
+            frame = self._encoder.item(item)
+            batch.append(frame)
+            size += len(frame)
+            if size >= _BATCH:
+                self._exchange.write(b"".join(batch))
+                batch, size = [], 0
+                await self._exchange.drain()
+        self._exchange.write(b"".join(batch))
+
+    def _release(self, replay: list[WatchEvent], wanted: Selection) -> None:
+        """Send history, then what was held back meanwhile; from now on events go out at once."""
+        for event in replay:
+            kind = event.type_for(wanted)
+            if kind is not None:
+                self._send(kind, event)
+        held, self._held = self._held or [], None
+        for kind, event in held:
+            self._send(kind, event)
+
+    def _fail(self, error: StatusError) -> None:
+        self._exchange.write(self._encoder.error(error.to_status()))
+        self._exchange.finish()

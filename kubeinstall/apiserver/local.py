@@ -1,0 +1,150 @@
+"""The `Registry` over the engine and the watch cache of this process."""
+
+from __future__ import annotations
+
+import copy
+
+from kubeinstall.api import codec, defaults
+from kubeinstall.api.resources import Resource
+from kubeinstall.api.types import Object
+from kubeinstall.apiserver import select, wire
+from kubeinstall.apiserver.catalog import Served
+from kubeinstall.apiserver.engine import Engine, Write, create, delete, update
+from kubeinstall.apiserver.engine.engine import key_of, metadata_of
+from kubeinstall.apiserver.registry import Mutate, Objects, Observer
+from kubeinstall.apiserver.request import SYSTEM_USER, AdmissionAttributes, User
+from kubeinstall.storage.cache import ALL, CachedObject, WatchEvent
+
+
+class LocalRegistry:
+    """See `registry.Registry`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._observers: dict[tuple[str, str], list[tuple[Served, Observer]]] = {}
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """See `Registry.get`."""
+        served = self._engine.catalog.of(resource)
+        key = key_of(served, namespace, name)
+        item = self._engine.cache(served).get(key)
+        if item is None:
+            raise self._engine.missing(served, key)
+        return wire.decode(served, item.data)
+
+    async def get_live(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """See `Registry.get_live`."""
+        await self._engine.cacher.fresh()
+        return self.get(resource, name, namespace)
+
+    def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Objects:
+        """See `Registry.list`."""
+        served = self._engine.catalog.of(resource)
+        wanted = select.selection(served, namespace, selector, "")
+        return [
+            wire.decode(served, item.data) for item in self._engine.cache(served).select(wanted)
+        ]
+
+    async def create(
+        self, resource: Resource, obj: Object, user: User | None = None, *, dry_run: bool = False
+    ) -> Object:
+        """See `Registry.create`."""
+        served = self._engine.catalog.of(resource)
+        new = codec.normalize(resource, obj)
+        defaults.apply(resource, new)
+        namespace = metadata_of(new).get("namespace", "")
+        write = _write(user, dry_run)
+        stored = wire.to_storage(served, new)
+        result = await create(self._engine, served, stored, write, namespace)
+        return wire.decode(served, result.data)
+
+    async def update(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        mutate: Mutate,
+        *,
+        subresource: str = "",
+        user: User | None = None,
+        dry_run: bool = False,
+        admit: bool = True,
+    ) -> Object:
+        """See `Registry.update`."""
+        served = self._engine.catalog.of(resource)
+
+        async def transform(old: Object | None) -> Object | None:
+            if old is None:
+                return None
+            changed = mutate(wire.from_storage(served, copy.deepcopy(old)))
+            if changed is None:
+                return None
+            new = codec.normalize(resource, changed)
+            defaults.apply(resource, new)
+            return wire.to_storage(served, new)
+
+        write = _write(user, dry_run, admit=admit)
+        done = await update(
+            self._engine,
+            served,
+            namespace,
+            name,
+            transform,
+            write,
+            subresource=subresource,
+        )
+        return wire.decode(served, done.result.data)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        options: Object | None = None,
+        user: User | None = None,
+        dry_run: bool = False,
+    ) -> Object:
+        """See `Registry.delete`."""
+        served = self._engine.catalog.of(resource)
+        done = await delete(
+            self._engine, served, namespace, name, options or {}, _write(user, dry_run)
+        )
+        return wire.decode(served, done.result.data)
+
+    def observe(self, resource: Resource, callback: Observer) -> None:
+        """See `Registry.observe`."""
+        served = self._engine.catalog.of(resource)
+        cache = self._engine.cache(served)
+        for item in cache.select():
+            callback(None, wire.decode(served, item.data))
+        observers = self._observers.setdefault((served.storage.group, served.storage.name), [])
+        observers.append((served, callback))
+        if len(observers) == 1:
+            cache.subscribe(ALL, lambda _kind, event: _tell(observers, event))
+
+    async def admit(self, attributes: AdmissionAttributes) -> None:
+        """See `Registry.admit`."""
+        write = Write(attributes.user)
+        await self._engine.mutate(write, attributes)
+        await self._engine.admit(write, attributes)
+
+
+def _write(user: User | None, dry_run: bool, *, admit: bool = True) -> Write:
+    options: Object = {"dryRun": ["All"]} if dry_run else {}
+    return Write(user or SYSTEM_USER, dry_run, options, admit=admit)
+
+
+def _tell(observers: list[tuple[Served, Observer]], event: WatchEvent) -> None:
+    """Call every observer of a resource; each served version is decoded once."""
+    decoded: dict[Served, tuple[Object | None, Object | None]] = {}
+    for served, callback in observers:
+        found = decoded.get(served)
+        if found is None:
+            new = None if event.deleted else _decode(served, event.current)
+            found = decoded[served] = (_decode(served, event.previous), new)
+        callback(*found)
+
+
+def _decode(served: Served, item: CachedObject | None) -> Object | None:
+    return None if item is None else wire.decode(served, item.data)

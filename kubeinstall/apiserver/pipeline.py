@@ -1,0 +1,209 @@
+"""Every request's way: what is asked → who asks → as whom → how busy are we → may they → do it.
+
+Order and answers are those of upstream's filter chain (`DefaultBuildHandlerChain`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+from structlog.typing import FilteringBoundLogger
+
+from kubeinstall.apiserver import authn, authz
+from kubeinstall.apiserver.core import Call, Core
+from kubeinstall.apiserver.http import Exchange
+from kubeinstall.apiserver.negotiate import Output, negotiate
+from kubeinstall.apiserver.plain import serve_plain
+from kubeinstall.apiserver.request import MASTERS_GROUP, RequestInfo, User, parse_request
+from kubeinstall.apiserver.respond import send_error, unknown_path, unknown_route
+from kubeinstall.apiserver.router import dispatch
+from kubeinstall.errors import InternalError, StatusError, StoreError, Timeout
+
+_READS = frozenset({"get", "list"})
+#: Streams: outside of the limits and the timeout.
+_LONG_SUBRESOURCES = frozenset({"attach", "exec", "proxy", "log", "portforward"})
+_IMPERSONATE = "Impersonate-User"
+_UNCACHED = ("Authorization", "Sec-WebSocket-Protocol")
+
+
+class Pipeline:
+    """Answers exchanges; never raises."""
+
+    def __init__(self, core: Core, log: FilteringBoundLogger) -> None:
+        self._core = core
+        self._log = log
+        self._reading = 0
+        self._writing = 0
+        settings = core.settings
+        self._front_proxy_headers = settings.requestheader_username_headers
+        self._timeout = settings.request_timeout
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        begun = time.perf_counter()
+        exchange.audit_id = exchange.headers.get("Audit-ID") or str(uuid.uuid4())
+        info = parse_request(exchange.method, exchange.path, exchange.query)
+        try:
+            await self._guarded(exchange, info)
+        except ConnectionError:
+            return  # nobody is left to answer
+        self._observe(exchange, info, time.perf_counter() - begun)
+
+    async def _guarded(self, exchange: Exchange, info: RequestInfo) -> None:
+        try:
+            await self._serve(exchange, info)
+        except StatusError as error:
+            self._fail(exchange, error)
+        except StoreError as error:
+            self._log.error("Datastore failed", path=exchange.path, error=str(error))
+            self._fail(exchange, InternalError(f"Internal error occurred: {error}"))
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - one request must not end the others
+            self._core.metrics.panics.inc()
+            self._log.error(
+                "Request failed", method=exchange.method, path=exchange.path, exc_info=True
+            )
+            self._fail(
+                exchange,
+                InternalError(
+                    "This request caused apiserver to panic. Look in the logs for details."
+                ),
+            )
+
+    def _fail(self, exchange: Exchange, error: StatusError) -> None:
+        if exchange.status:  # a stream that had begun: all that is left is to cut it
+            if exchange.transport is not None:
+                exchange.transport.abort()
+            return
+        try:
+            output = negotiate(
+                exchange.headers.get("Accept", ""),
+                exchange.query.get("pretty"),
+                exchange.user_agent,
+            )
+        except StatusError:
+            output = Output()
+        send_error(exchange, error, output)
+
+    async def _serve(self, exchange: Exchange, info: RequestInfo) -> None:
+        user = await self._authenticate(exchange)
+        if _IMPERSONATE in exchange.headers or "Impersonate-Group" in exchange.headers:
+            user = authn.impersonate(self._core.services.authorizer, user, exchange.headers)
+        if _is_long(info):
+            await self._authorized(exchange, info, user)
+            return
+        if info.verb in _READS or not info.is_resource:
+            if self._reading >= self._core.settings.max_requests_inflight and not _exempt(user):
+                self._reject(exchange, "readOnly")
+                return
+            self._reading += 1
+            try:
+                await self._authorized(exchange, info, user)
+            finally:
+                self._reading -= 1
+            return
+        if self._writing >= self._core.settings.max_mutating_requests_inflight and not _exempt(
+            user
+        ):
+            self._reject(exchange, "mutating")
+            return
+        self._writing += 1
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._authorized(exchange, info, user)
+        except TimeoutError as error:
+            raise Timeout(
+                "Timeout: request did not complete within the allotted timeout", details={}
+            ) from error
+        finally:
+            self._writing -= 1
+
+    async def _authenticate(self, exchange: Exchange) -> User:
+        connection, headers = exchange.connection, exchange.headers
+        certificate = connection.peer_certificate
+        cacheable = certificate is not None and not any(
+            name in headers for name in (*_UNCACHED, *self._front_proxy_headers)
+        )
+        if cacheable and connection.user is not None:
+            return connection.user
+        user = await self._core.services.authenticator.authenticate(headers, certificate)
+        if cacheable:
+            connection.user = user
+        return user
+
+    async def _authorized(self, exchange: Exchange, info: RequestInfo, user: User) -> None:
+        attributes = info.attributes(user, exchange.query)
+        decision = self._core.services.authorizer.authorize(attributes)
+        if not decision.allowed:
+            raise authz.forbidden(attributes, decision)
+        if not info.is_resource:
+            await serve_plain(self._core, exchange, info, user)
+            return
+        catalog = self._core.catalog
+        served = catalog.find(info.group, info.version, info.resource)
+        if served is None:
+            if catalog.has_version(info.group, info.version):
+                raise unknown_route()
+            unknown_path(exchange)
+            return
+        output = negotiate(
+            exchange.headers.get("Accept", ""),
+            exchange.query.get("pretty"),
+            exchange.user_agent,
+            listing=not info.name,
+        )
+        await dispatch(self._core, Call(exchange, info, user, served, output))
+
+    def _reject(self, exchange: Exchange, kind: str) -> None:
+        self._core.metrics.rejected.labels(kind).inc()
+        exchange.respond(
+            429,
+            "text/plain; charset=utf-8",
+            b"Too many requests, please try again later.\n",
+            [("Retry-After", "1")],
+        )
+
+    def _observe(self, exchange: Exchange, info: RequestInfo, seconds: float) -> None:
+        if not info.is_resource:
+            labels = (exchange.method, "", "", "", "", "", "", str(exchange.status))
+        else:
+            scope = "namespace" if info.namespace and not info.name else "cluster"
+            if info.name:
+                scope = "resource"
+            verb = (
+                "WATCH" if info.verb == "watch" else _METRIC_VERBS.get(info.verb, exchange.method)
+            )
+            known = self._core.catalog.find(info.group, info.version, info.resource) is not None
+            labels = (
+                verb,
+                "All" if "dryRun" in exchange.query else "",
+                info.group if known else "",
+                info.version if known else "",
+                info.resource if known else "",
+                info.subresource if known else "",
+                scope,
+                str(exchange.status),
+            )
+        self._core.metrics.observe(labels, seconds)
+
+
+_METRIC_VERBS = {
+    "get": "GET",
+    "list": "LIST",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETECOLLECTION",
+}
+
+
+def _exempt(user: User) -> bool:
+    return MASTERS_GROUP in user.groups
+
+
+def _is_long(info: RequestInfo) -> bool:
+    return info.verb in ("watch", "proxy") or info.subresource in _LONG_SUBRESOURCES

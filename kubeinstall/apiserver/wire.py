@@ -1,0 +1,95 @@
+"""Stored objects as they go over the wire.
+
+    stored + revision   {"metadata":{"resourceVersion":"7","name":"a"},"data":{}}      (CachedObject.data)
+    answer              {"kind":"ConfigMap","apiVersion":"v1","metadata":{…},"data":{}}
+
+Plain JSON in the stored version is a splice of bytes; every other form decodes once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+
+from kubeinstall.api import conversion, table
+from kubeinstall.api.types import Object
+from kubeinstall.apiserver.catalog import Served
+from kubeinstall.apiserver.negotiate import Output
+from kubeinstall.errors import NotAcceptable
+
+META = "meta.k8s.io/"
+
+
+class Encoded(Protocol):
+    """Anything that holds `data` as the watch cache does."""
+
+    data: bytes
+
+
+def plain(served: Served, data: bytes) -> bytes:
+    """A single object in plain JSON; only where `served.same`."""
+    return b"".join((served.head, data[1:], b"\n"))
+
+
+def decode(served: Served, data: bytes) -> Object:
+    """The object in the served version, `kind` and `apiVersion` first."""
+    obj: Object = orjson.loads(data)
+    return from_storage(served, obj)
+
+
+def from_storage(served: Served, obj: Object) -> Object:
+    """An object of the storage version, in the served version and with its names."""
+    resource = served.resource
+    if not served.same:
+        obj = conversion.convert(obj, served.storage, resource)
+    obj.pop("kind", None)
+    obj.pop("apiVersion", None)
+    return {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+
+
+def to_storage(served: Served, obj: Object) -> Object:
+    """An object of the served version, in the storage version."""
+    return obj if served.same else conversion.convert(obj, served.resource, served.storage)
+
+
+def transform(served: Served, obj: Object, output: Output, *, include: str = "") -> Object:
+    """A single object as `output` wants it. `include` is the Table option `includeObject`."""
+    if not output.transform:
+        return obj
+    if output.transform == "PartialObjectMetadata":
+        return partial(obj, output.version)
+    if output.transform == "Table":
+        return tabulate(served, [obj], output, obj["metadata"], include)
+    raise NotAcceptable(f"no {output.transform} of a single object", details={})
+
+
+def partial(obj: Object, version: str) -> Object:
+    """Only the metadata."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": META + version,
+        "metadata": obj["metadata"],
+    }
+
+
+def tabulate(
+    served: Served,
+    items: list[Object],
+    output: Output,
+    metadata: dict[str, Any],
+    include: str,
+    *,
+    columns: bool = True,
+) -> Object:
+    """A `Table`; `metadata` gives its resourceVersion, and continue where it has one."""
+    result = table.table(
+        served.resource, items, now=datetime.now(UTC), include=include or "Metadata"
+    )
+    result["apiVersion"] = META + output.version
+    kept = ("resourceVersion", "continue", "remainingItemCount")
+    result["metadata"] = {key: metadata[key] for key in kept if key in metadata}
+    if not columns:
+        result["columnDefinitions"] = None
+    return result
