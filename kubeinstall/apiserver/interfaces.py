@@ -10,13 +10,14 @@ says that it is ready, and `subresources.HANDLERS` is looked up by each request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from kubeinstall.api.types import Object
 
 if TYPE_CHECKING:
+    from kubeinstall.apiserver.authn.tokens import ServiceAccountTokens, Verified
     from kubeinstall.apiserver.config import ApiServerSettings
     from kubeinstall.apiserver.registry import Registry
     from kubeinstall.apiserver.request import (
@@ -41,12 +42,25 @@ class Authenticator(Protocol):
         for a certificate as long as its connection lives, never for tokens."""
         ...
 
+    def verify_token(self, token: str, audiences: Sequence[str] = ()) -> Verified:
+        """Whose token it is (TokenReview). Raises `Unauthorized`."""
+        ...
+
+    @property
+    def tokens(self) -> ServiceAccountTokens:
+        """Issues and verifies service-account tokens; has the issuer's documents."""
+        ...
+
 
 class Authorizer(Protocol):
     """Tells who may do what. Called often: cache, and invalidate by `Registry.observe`."""
 
     def authorize(self, attributes: Attributes) -> Decision:
         """The verdict of the chain of authorization modes."""
+        ...
+
+    def rules_for(self, user: User, namespace: str) -> tuple[list[Object], tuple[str, ...], bool]:
+        """The user's rules, errors met, and whether the list is incomplete."""
         ...
 
 

@@ -147,11 +147,8 @@ class NodeRestriction(Plugin):
         if a.operation != UPDATE:
             raise refuse(a, f'unexpected operation "{a.operation}"')
         if ((a.old or {}).get("spec") or {}).get("nodeName", "") != node:
-            raise refuse(
-                a,
-                f'node "{node}" can only update pod status for '
-                "pods with spec.nodeName set to itself",
-            )
+            only = "can only update pod status for pods with spec.nodeName set to itself"
+            raise refuse(a, f'node "{node}" {only}')
         before = ((a.old or {}).get("metadata") or {}).get("labels") or {}
         after = ((a.object or {}).get("metadata") or {}).get("labels") or {}
         if before != after:

@@ -46,7 +46,7 @@ class Authenticator:
         bootstrap: BootstrapTokens | None = None,
         anonymous: bool = True,
     ) -> None:
-        self.tokens = tokens
+        self._tokens = tokens
         self._certificates = certificates
         self._front_proxy = front_proxy
         self._static = static
@@ -54,6 +54,11 @@ class Authenticator:
         self._anonymous = anonymous
         # One User object for one certificate or token: authorization compares by identity first.
         self._known: dict[User, User] = {}
+
+    @property
+    def tokens(self) -> ServiceAccountTokens:
+        """Issues and verifies service-account tokens."""
+        return self._tokens
 
     async def authenticate(self, headers: Headers, peer_certificate_der: bytes | None) -> User:
         """The user who asks. Raises `Unauthorized`."""
@@ -84,8 +89,8 @@ class Authenticator:
             user = self._static.user(token)
             if user is not None:
                 return self._for_this_api(user, audiences)
-        if self.tokens.speaks_of(token):
-            return self.tokens.verify(token, audiences)
+        if self._tokens.speaks_of(token):
+            return self._tokens.verify(token, audiences)
         if self._bootstrap is not None:
             user = self._bootstrap.user(token)
             if user is not None:
@@ -94,7 +99,7 @@ class Authenticator:
 
     def _for_this_api(self, user: User, audiences: Sequence[str]) -> Verified:
         """Tokens without audience are good for this API only."""
-        own = self.tokens.audiences
+        own = self._tokens.audiences
         matching = tuple(a for a in audiences if a in own) if audiences else own
         if audiences and not matching:
             raise Unauthorized
