@@ -231,7 +231,8 @@ def test_status_writes_own_only_status() -> None:
     new["status"] = {"phase": "Running"}
     update_managed_fields(pods, new, old, manager="kubelet", subresource="status")
     assert owned(new, "kubelet", "Update") == [".status.phase"]
-    assert new["metadata"]["managedFields"][-1]["subresource"] == "status"
+    entries = {entry["manager"]: entry for entry in new["metadata"]["managedFields"]}
+    assert entries["kubelet"]["subresource"] == "status"
     # And a main write cannot own status.
     update_managed_fields(pods, newer := copy.deepcopy(new), old, manager="two")
     assert owned(newer, "two", "Update") == [".spec.nodeName"]
