@@ -206,7 +206,7 @@ class Invalid(StatusError):
 
     def __init__(self, group: str, kind: str, name: str, errors: list[FieldError]) -> None:
         self.errors = errors
-        texts = [str(error) for error in errors]
+        texts = list(dict.fromkeys(str(error) for error in errors))  # said twice, shown once
         summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         qualified = f"{kind}.{group}" if group else kind
         details: dict[str, Any] = {"name": name} if name else {}
