@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible import paths
-from kubeinstall.ansible.cluster_objects import cluster_info, cluster_objects, node_marks
+from kubeinstall.ansible.cluster_objects import (
+    BOOTSTRAP_TOKEN,
+    PHASES,
+    cluster_info,
+    cluster_objects,
+    node_marks,
+)
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.objects import ensure_objects, with_client
 from kubeinstall.ansible.outcome import Outcome
@@ -28,19 +35,23 @@ Object = dict[str, Any]
 _SERVER_SECONDS = 60.0
 
 
-def ensure_cluster(config: Object, *, check: bool) -> Outcome:
+def ensure_cluster(config: Object, phases: Sequence[str] = (), *, check: bool) -> Outcome:
     """Apply every object of `cluster_objects`, cluster-info, and a bootstrap token if none is valid.
 
     Works as super-admin: the ordinary administrator's rights are among the objects.
     """
     kubeconfig = paths.SUPER_ADMIN if paths.SUPER_ADMIN.exists() else paths.ADMIN
-    objects = [*cluster_objects(config), cluster_info(discovery_kubeconfig(config, check=check))]
+    wanted = phases or PHASES
+    objects = cluster_objects(config, wanted)
+    if BOOTSTRAP_TOKEN in wanted:
+        objects.append(cluster_info(discovery_kubeconfig(config, check=check)))
     if check and not server_answers(config):
         return Outcome(changes=[f"create {len(objects)} cluster objects and a bootstrap token"])
 
     async def work(client: ApiClient) -> Outcome:
         outcome = await ensure_objects(client, objects, check=check)
-        outcome.extend(await _ensure_token(client, config, check=check))
+        if BOOTSTRAP_TOKEN in wanted:
+            outcome.extend(await _ensure_token(client, config, check=check))
         return outcome
 
     return with_client(kubeconfig, work, _SERVER_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -17,15 +18,21 @@ NODES_GROUP = "system:nodes"
 READ = ["get", "list", "watch"]
 
 
-def cluster_objects(config: Object) -> list[Object]:
-    """Everything that `init` applies, in no particular order."""
-    return [
-        *_administrators(),
-        *_bootstrap(),
-        *_configuration(config),
-        *_pod_network(),
-        *([] if config["cluster"]["dns"].get("disabled") else _dns(config)),
-    ]
+UPLOAD_CONFIG, BOOTSTRAP_TOKEN, ADDON = "upload-config", "bootstrap-token", "addon"
+PHASES = (UPLOAD_CONFIG, BOOTSTRAP_TOKEN, ADDON)
+
+
+def cluster_objects(config: Object, phases: Collection[str] = PHASES) -> list[Object]:
+    """Everything that `init` applies in those kubeadm phases, in no particular order."""
+    objects = _administrators()
+    if UPLOAD_CONFIG in phases:
+        objects += _configuration(config)
+    if BOOTSTRAP_TOKEN in phases:
+        objects += _bootstrap()
+    if ADDON in phases:
+        objects += _pod_network()
+        objects += [] if config["cluster"]["dns"].get("disabled") else _dns(config)
+    return objects
 
 
 def node_marks(config: Object) -> Object:

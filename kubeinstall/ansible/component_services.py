@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,46 +37,68 @@ _DESCRIPTIONS = {
 }
 
 
-def ensure_components(config: Object, *, check: bool) -> Outcome:
-    """Write `components.yaml` and the kubelet's file, and run every component with them.
+def ensure_components(config: Object, names: Sequence[str], *, start: bool, check: bool) -> Outcome:
+    """Write the named components' settings, and with `start` run them and those written before.
 
     Only processes whose settings, certificates or kubeconfigs changed are restarted.
     """
-    settings = component_settings(config)
+    wanted = component_settings(config)
+    known = _read_settings()
+    settings = {**known, **{name: wanted[name] for name in names if name in wanted}}
     outcome = Outcome()
     if not check:
         _make_directories()
     text = _HEADER + yaml.safe_dump(settings, sort_keys=True)
     outcome.extend(ensure_text(paths.COMPONENTS, text, check=check, mode=0o600))
-    systemd_cgroup = hostinfo.under_systemd() and hostinfo.cgroup_version() == 2
-    kubelet = kubelet_configuration(config, systemd_cgroup=systemd_cgroup)
-    kubelet_text = _HEADER + yaml.safe_dump(kubelet, sort_keys=True)
-    outcome.extend(ensure_text(paths.KUBELET / "config.yaml", kubelet_text, check=check))
-    services = component_services(settings, systemd=hostinfo.under_systemd())
-    outcome.extend(ensure_services(services, check=check))
+    if "kubelet" in names:
+        outcome.extend(_kubelet_file(config, check=check))
+    if start:
+        services = component_services(settings, names, systemd=hostinfo.under_systemd())
+        outcome.extend(ensure_services(services, check=check))
     return outcome
 
 
-def component_services(settings: dict[str, Object], *, systemd: bool) -> list[Service]:
-    """One service a component under systemd, one a group elsewhere."""
-    groups = {name: (name,) for name in settings} if systemd else GROUPS
+def _read_settings() -> dict[str, Object]:
+    if not paths.COMPONENTS.exists():
+        return {}
+    return yaml.load(paths.COMPONENTS.read_text(), Loader=yaml.CSafeLoader) or {}
+
+
+def _kubelet_file(config: Object, *, check: bool) -> Outcome:
+    systemd_cgroup = hostinfo.under_systemd() and hostinfo.cgroup_version() == 2
+    document = kubelet_configuration(config, systemd_cgroup=systemd_cgroup)
+    text = _HEADER + yaml.safe_dump(document, sort_keys=True)
+    return ensure_text(paths.KUBELET / "config.yaml", text, check=check)
+
+
+def component_services(
+    settings: dict[str, Object], wanted: Sequence[str], *, systemd: bool
+) -> list[Service]:
+    """The services that hold any of the `wanted` components: one a component under systemd, one a
+    group elsewhere, with every configured member of the group."""
     services = []
-    for process, members in groups.items():
-        names = [name for name in members if name in settings]
-        if not names:
+    for process, members in GROUPS.items():
+        present = [name for name in members if name in settings]
+        if not set(present) & set(wanted):
             continue
-        command = [*interpreter(), "component", "run", *names, "--config", str(paths.COMPONENTS)]
-        services.append(
-            Service(
-                name=process,
-                command=tuple(command),
-                description=", ".join(_DESCRIPTIONS[name] for name in names),
-                digest=_digest({name: settings[name] for name in names}),
-                after=_after(names),
-                keep_children="kubelet" in names,
-            )
+        services += (
+            [_service(name, [name], settings) for name in present]
+            if systemd
+            else [_service(process, present, settings)]
         )
     return services
+
+
+def _service(process: str, names: list[str], settings: dict[str, Object]) -> Service:
+    command = [*interpreter(), "component", "run", *names, "--config", str(paths.COMPONENTS)]
+    return Service(
+        name=process,
+        command=tuple(command),
+        description=", ".join(_DESCRIPTIONS[name] for name in names),
+        digest=_digest({name: settings[name] for name in names}),
+        after=_after(names),
+        keep_children="kubelet" in names,
+    )
 
 
 def _after(names: list[str]) -> tuple[str, ...]:

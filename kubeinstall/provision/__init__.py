@@ -1,1 +1,1 @@
-"""The provisioner: preflight, plays, progress."""
+"""From a configuration to a cluster: runs the playbooks and shows what they do."""

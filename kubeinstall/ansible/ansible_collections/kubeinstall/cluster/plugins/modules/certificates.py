@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from pathlib import Path
-
-from kubeinstall.ansible.identity import identity_of
-from kubeinstall.ansible.outcome import from_changes
-from kubeinstall.pki import ensure_pki
 from kubeinstall.ansible.entry import run_module
-from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.identity import identity_of
+from kubeinstall.ansible.outcome import Outcome, from_changes
+from kubeinstall.pki import ensure_pki
 
 DOCUMENTATION = r"""
 module: certificates

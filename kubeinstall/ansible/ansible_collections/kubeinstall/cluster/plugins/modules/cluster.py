@@ -20,6 +20,11 @@ options:
     description: Complete configuration documents under C(init), C(cluster), C(kubelet) and C(proxy).
     type: dict
     required: true
+  phases:
+    description: Only these kubeadm phases; none for all.
+    type: list
+    elements: str
+    default: []
 author:
   - kubeinstall
 """
@@ -40,12 +45,13 @@ changes:
 
 SPEC: dict[str, Any] = {
     "config": {"type": "dict", "required": True},
+    "phases": {"type": "list", "elements": "str", "default": []},
 }
 
 
 def ensure(params: dict[str, Any], check: bool) -> Outcome:
     """Create what is missing, patch what differs."""
-    return ensure_cluster(params["config"], check=check)
+    return ensure_cluster(params["config"], params["phases"], check=check)
 
 
 if __name__ == "__main__":

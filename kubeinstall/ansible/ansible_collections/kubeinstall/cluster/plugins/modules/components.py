@@ -20,6 +20,15 @@ options:
     description: Complete configuration documents under C(init), C(cluster), C(kubelet) and C(proxy).
     type: dict
     required: true
+  names:
+    description: Components to configure and run.
+    type: list
+    elements: str
+    required: true
+  start:
+    description: Whether to run them now; without it they are only configured.
+    type: bool
+    default: true
 author:
   - kubeinstall
 """
@@ -28,6 +37,7 @@ EXAMPLES = r"""
 - name: Run the components
   kubeinstall.cluster.components:
     config: "{{ kubeinstall_config }}"
+    names: [kubelet, kube-proxy]
 """
 
 RETURN = r"""
@@ -40,12 +50,14 @@ changes:
 
 SPEC: dict[str, Any] = {
     "config": {"type": "dict", "required": True},
+    "names": {"type": "list", "elements": "str", "required": True},
+    "start": {"type": "bool", "default": True},
 }
 
 
 def ensure(params: dict[str, Any], check: bool) -> Outcome:
     """Settings, then services."""
-    return ensure_components(params["config"], check=check)
+    return ensure_components(params["config"], params["names"], start=params["start"], check=check)
 
 
 if __name__ == "__main__":

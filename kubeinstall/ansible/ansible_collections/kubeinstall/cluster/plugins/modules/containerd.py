@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubeinstall.ansible.containerd import Wanted
-from kubeinstall.ansible.runtime_service import ensure_runtime
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.runtime_service import ensure_runtime
 
 DOCUMENTATION = r"""
 module: containerd

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubeinstall.ansible.image_store import ensure_images
 from kubeinstall.ansible.entry import run_module
+from kubeinstall.ansible.image_store import ensure_images
 from kubeinstall.ansible.outcome import Outcome
 
 DOCUMENTATION = r"""

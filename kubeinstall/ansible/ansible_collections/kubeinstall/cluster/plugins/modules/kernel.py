@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubeinstall.ansible.kernel import ensure_kernel
 from kubeinstall.ansible.entry import run_module
+from kubeinstall.ansible.kernel import ensure_kernel
 from kubeinstall.ansible.outcome import Outcome
 
 DOCUMENTATION = r"""

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from pathlib import Path
-
+from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.identity import identity_of
-from kubeinstall.ansible.outcome import from_changes
+from kubeinstall.ansible.outcome import Outcome, from_changes
 from kubeinstall.ansible.paths import KUBERNETES
 from kubeinstall.pki import ensure_kubeconfigs
-from kubeinstall.ansible.entry import run_module
-from kubeinstall.ansible.outcome import Outcome
 
 DOCUMENTATION = r"""
 module: kubeconfigs

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubeinstall.ansible.packages import ensure_packages
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.packages import ensure_packages
 
 DOCUMENTATION = r"""
 module: packages

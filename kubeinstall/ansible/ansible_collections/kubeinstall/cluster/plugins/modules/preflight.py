@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
-from kubeinstall.errors import KubeinstallError
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
+from kubeinstall.errors import KubeinstallError
 
 DOCUMENTATION = r"""
 module: preflight

@@ -1,0 +1,220 @@
+"""Taking Kubernetes off a host: ordered, and able to start from any half-finished state.
+
+The order: components first (nothing may bring back what is removed), then pods through the runtime
+(which takes their network down properly), then what is left of them in the kernel, then containerd
+as far as it is ours, then files. A step that fails is noted and the next ones still run; what could
+not be undone is told at the end.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubeinstall.ansible import containerd, hostinfo, leftovers, paths, pods
+from kubeinstall.ansible.commands import run
+from kubeinstall.ansible.component_services import GROUPS
+from kubeinstall.ansible.kernel import restore_kernel
+from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.runtime_service import NAME as CONTAINERD
+from kubeinstall.ansible.services import read_supervised, supervised, supervisor_running
+from kubeinstall.ansible.textfiles import ensure_text
+from kubeinstall.errors import KubeinstallError
+
+Object = dict[str, Any]
+
+_RUNTIME_STATE = (Path("/var/lib/containerd"), Path("/run/containerd"))
+_DIRECTORIES = (
+    paths.KUBERNETES,
+    paths.KUBELET,
+    Path("/var/log/pods"),
+    Path("/var/log/containers"),
+    Path("/var/lib/cni"),
+    Path("/run/flannel"),
+    paths.STATE,
+    paths.RUN,
+    paths.LOGS,
+)
+_CNI_PREFIX = "10-kubeinstall"
+
+
+@dataclass
+class _Run:
+    check: bool
+    outcome: Outcome = field(default_factory=Outcome)
+    errors: list[str] = field(default_factory=list)
+
+    def do(self, change: str, action: Callable[[], object]) -> None:
+        """Note a change and, outside check mode, make it."""
+        self.outcome.add(change)
+        if self.check:
+            return
+        try:
+            action()
+        except (OSError, KubeinstallError) as error:
+            self.errors.append(f"{change}: {error}")
+
+
+def ensure_gone(config: Object, *, check: bool) -> Outcome:
+    """Undo everything. KubeinstallError at the end names what could not be undone."""
+    work = _Run(check)
+    dns = _dns_address()
+    ours = any(entry["name"] == CONTAINERD for entry in read_supervised())
+    _stop_components(work)
+    _remove_pods(work, config, ours=ours)
+    _clean_kernel(work, dns)
+    _give_back_runtime(work, ours=ours)
+    _stop_supervisor(work)
+    _remove_files(work, config)
+    work.outcome.extend(restore_kernel(check=check))
+    for directory in _DIRECTORIES:
+        if directory.exists():
+            work.do(f"remove {directory}", lambda d=directory: shutil.rmtree(d))  # type: ignore[misc] # mypy cannot type a default in a lambda
+    if work.errors:
+        raise KubeinstallError("some things could not be undone:\n" + "\n".join(work.errors))
+    return work.outcome
+
+
+def _dns_address() -> str:
+    if not paths.COMPONENTS.exists():
+        return ""
+    import yaml
+
+    settings = yaml.safe_load(paths.COMPONENTS.read_text()) or {}
+    return str((settings.get("kube-dns") or {}).get("cluster-dns", ""))
+
+
+def _stop_components(work: _Run) -> None:
+    names = [name for group in GROUPS.values() for name in group]
+    units = [name for name in names if (paths.UNITS / f"{name}.service").exists()]
+    if units:
+
+        def stop_units() -> None:
+            run(["systemctl", "disable", "--now", "--quiet", *units])
+            for name in units:
+                (paths.UNITS / f"{name}.service").unlink()
+            run(["systemctl", "daemon-reload"])
+            run(["systemctl", "reset-failed", *units], check=False)
+
+        work.do(f"stop and remove units {' '.join(units)}", stop_units)
+    running = [process["name"] for process in supervised() if process["name"] in GROUPS]
+    if running:
+        work.do(f"stop {' '.join(running)}", _keep_only_containerd)
+    # What a killed supervisor left behind.
+    for pid, command in leftovers.component_processes():
+        if not running:
+            work.do(f"stop process {pid} ({command})", lambda p=pid: leftovers.end_process(p))  # type: ignore[misc] # as above
+
+
+def _keep_only_containerd() -> None:
+    import yaml
+
+    from kubeinstall.runtime.supervisor import ask
+
+    kept = [entry for entry in read_supervised() if entry["name"] == CONTAINERD]
+    ensure_text(paths.SUPERVISOR, yaml.safe_dump({"processes": kept}), check=False)
+    ask({"do": "reload"}, run_dir=paths.RUN)
+
+
+def _remove_pods(work: _Run, config: Object, *, ours: bool) -> None:
+    socket = config["criSocket"]
+    if pods.reachable(socket):
+        sandboxes = pods.sandboxes(socket)
+        if sandboxes:
+            names = ", ".join(sorted(sandboxes.values())[:5])
+            more = f" and {len(sandboxes) - 5} more" if len(sandboxes) > 5 else ""
+            work.do(
+                f"remove {len(sandboxes)} pods ({names}{more})",
+                lambda: pods.remove(socket, list(sandboxes)),
+            )
+        images = pods.local_images(socket)
+        if images:
+            work.do(f"remove {len(images)} images", lambda: pods.remove_images(socket, images))
+    if not work.check or not pods.reachable(socket):
+        for pid, command in leftovers.shims():
+            work.do(f"stop process {pid} ({command})", lambda p=pid: leftovers.end_process(p))  # type: ignore[misc] # as above
+
+
+def _clean_kernel(work: _Run, dns: str) -> None:
+    for description, action in _kernel_leftovers(dns):
+        work.do(description, action)
+
+
+def _kernel_leftovers(dns: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    for family, table in leftovers.nftables_tables():
+        yield (
+            f"delete nftables table {family} {table}",
+            lambda f=family, t=table: run(["nft", "delete", "table", f, t]),  # type: ignore[misc] # as above
+        )
+    for link in leftovers.links():
+        yield (
+            f"delete interface {link}",
+            lambda name=link: run(["ip", "link", "delete", name], check=False),  # type: ignore[misc] # as above
+        )
+    for address in leftovers.loopback_addresses(dns):
+        yield (
+            f"remove address {address} from lo",
+            lambda a=address: run(["ip", "address", "delete", a, "dev", "lo"]),  # type: ignore[misc] # as above
+        )
+    for mount in leftovers.mounts():
+        yield f"unmount {mount}", lambda m=mount: leftovers.unmount(m)  # type: ignore[misc] # as above
+    for namespace in leftovers.network_namespaces():
+        yield (
+            f"remove network namespace {namespace}",
+            lambda n=namespace: leftovers.remove_namespace(n),  # type: ignore[misc] # as above
+        )
+    for cgroup in leftovers.cgroups():
+        yield f"remove cgroup {cgroup}", lambda c=cgroup: leftovers.remove_cgroup(c)  # type: ignore[misc] # as above
+
+
+def _give_back_runtime(work: _Run, *, ours: bool) -> None:
+    """A containerd that we keep alive ends, with its state; another one gets its settings back."""
+    if ours and supervisor_running():
+        work.do("stop containerd", _stop_supervised_containerd)
+    restored = containerd.restore_config(check=work.check)
+    work.outcome.extend(restored)
+    if hostinfo.under_systemd():
+        if restored.changed:
+            work.do("restart containerd.service", lambda: run(["systemctl", "restart", CONTAINERD]))
+        return
+    if not ours:
+        return
+    for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
+        work.do(f"unmount {mount}", lambda m=mount: leftovers.unmount(m))  # type: ignore[misc] # as above
+    for directory in _RUNTIME_STATE:
+        if directory.exists():
+            work.do(f"remove {directory}", lambda d=directory: shutil.rmtree(d))  # type: ignore[misc] # as above
+
+
+def _stop_supervised_containerd() -> None:
+    import yaml
+
+    from kubeinstall.runtime.supervisor import ask
+
+    ensure_text(paths.SUPERVISOR, yaml.safe_dump({"processes": []}), check=False)
+    ask({"do": "reload"}, run_dir=paths.RUN)
+
+
+def _stop_supervisor(work: _Run) -> None:
+    if not supervisor_running():
+        return
+    pid = int((paths.RUN / "supervisor.pid").read_text())
+
+    def stop() -> None:
+        from kubeinstall.runtime.supervisor import ask
+
+        ask({"do": "stop"}, run_dir=paths.RUN)
+        leftovers.wait_gone(pid)
+
+    work.do("stop the supervisor", stop)
+
+
+def _remove_files(work: _Run, config: Object) -> None:
+    for path in sorted(paths.CNI_CONFIG.glob(f"{_CNI_PREFIX}*")):
+        work.do(f"remove {path}", path.unlink)
+    pki = Path(config["certificatesDir"])
+    if pki.is_dir() and paths.KUBERNETES not in pki.parents:
+        work.do(f"remove {pki}", lambda: shutil.rmtree(pki))

@@ -1,0 +1,194 @@
+"""`kubeinstall init` and `kubeinstall init phase`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kubeinstall.cli.console import out, write
+from kubeinstall.cli.options import ADMIN, ConfigFile, DryRun, Ignore, SkipPhases, Verbose, split
+from kubeinstall.config import InitConfig, load_init
+
+app = typer.Typer(
+    help="Set up the Kubernetes control plane on this host.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+_PREFLIGHT_FAILED = 2
+
+
+@app.callback()
+def init(
+    context: typer.Context,
+    config: ConfigFile = None,
+    apiserver_advertise_address: Annotated[
+        str,
+        typer.Option(help="The address the API server advertises; default: of the default route."),
+    ] = "",
+    apiserver_bind_port: Annotated[int, typer.Option(help="Port of the API server (6443).")] = 0,
+    apiserver_cert_extra_sans: Annotated[
+        list[str] | None,
+        typer.Option(help="More names and addresses for the API server's certificate."),
+    ] = None,
+    cert_dir: Annotated[str, typer.Option(help="Where certificates are kept.")] = "",
+    control_plane_endpoint: Annotated[
+        str, typer.Option(help="A stable address or DNS name for the control plane.")
+    ] = "",
+    cri_socket: Annotated[str, typer.Option(help="The CRI socket to connect to.")] = "",
+    kubernetes_version: Annotated[str, typer.Option(help="Must be of this release's minor.")] = "",
+    node_name: Annotated[str, typer.Option(help="The node's name; default: the host name.")] = "",
+    pod_network_cidr: Annotated[
+        str, typer.Option(help="Range of pod addresses (10.244.0.0/16).")
+    ] = "",
+    service_cidr: Annotated[
+        str, typer.Option(help="Range of service addresses (10.96.0.0/12).")
+    ] = "",
+    service_dns_domain: Annotated[
+        str, typer.Option(help="Domain of services (cluster.local).")
+    ] = "",
+    token: Annotated[str, typer.Option(help="The bootstrap token; random unless given.")] = "",
+    token_ttl: Annotated[str, typer.Option(help="Its life (24h0m0s); 0 never expires.")] = "",
+    skip_token_print: Annotated[bool, typer.Option(help="Do not print the token.")] = False,
+    dry_run: DryRun = False,
+    ignore_preflight_errors: Ignore = None,
+    skip_phases: SkipPhases = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Set up the Kubernetes control plane on this host.
+
+    Needs root. Safe to run again: a second run completes an unfinished first one, and changes
+    nothing when all is done. Flags win over the configuration file, whose form is kubeadm's
+    (see: kubeinstall config print init-defaults).
+    """
+    settings = _InitFlags(
+        init={
+            "localAPIEndpoint": {
+                "advertiseAddress": apiserver_advertise_address,
+                "bindPort": apiserver_bind_port,
+            },
+            "nodeRegistration": {"name": node_name, "criSocket": cri_socket},
+            "skipPhases": split(skip_phases),
+            "bootstrapTokens": _tokens(token, token_ttl),
+        },
+        cluster={
+            "apiServer": {"certSANs": split(apiserver_cert_extra_sans)},
+            "certificatesDir": cert_dir,
+            "controlPlaneEndpoint": control_plane_endpoint,
+            "kubernetesVersion": kubernetes_version,
+            "networking": {
+                "podSubnet": pod_network_cidr,
+                "serviceSubnet": service_cidr,
+                "dnsDomain": service_dns_domain,
+            },
+        },
+    )
+    loaded = settings.load(config)
+    context.obj = _Run(loaded, dry_run, split(ignore_preflight_errors), verbose)
+    if context.invoked_subcommand is None:
+        context.obj.run(show_token=not skip_token_print)
+
+
+@app.command("phase")
+def phase(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="For example: certs apiserver, or certs/apiserver.")
+    ] = None,
+) -> None:
+    """Run one phase of init alone; without a name, list the phases.
+
+    Options stand before the word phase: kubeinstall init --config FILE phase certs
+    """
+    from kubeinstall.provision.phases import PHASES, select_one
+
+    if not names:
+        for item in PHASES:
+            parts = f" ({', '.join(item.parts)})" if item.parts else ""
+            write(f"  {item.name:20} {item.help}{parts}")
+        return
+    name = "/".join(names)
+    run: _Run = context.obj
+    if name == "show-join-command":
+        write(run.join_command())
+        return
+    run.run(selection=select_one(name))
+
+
+class _InitFlags:
+    """Flags as partial documents: what was not given is left out, so that the file's value counts."""
+
+    def __init__(self, *, init: dict[str, Any], cluster: dict[str, Any]) -> None:
+        self.init = _given(init)
+        self.cluster = _given(cluster)
+
+    def load(self, path: Path | None) -> InitConfig:
+        from kubeinstall.ansible.hostinfo import default_address, host_name
+
+        return load_init(
+            path,
+            node_name=host_name(),
+            address=default_address(),
+            init_overrides=self.init,
+            cluster_overrides=self.cluster,
+        )
+
+
+class _Run:
+    """One init, or one phase of it."""
+
+    def __init__(self, config: InitConfig, dry_run: bool, ignored: list[str], verbose: int) -> None:
+        self.config = config
+        self.dry_run = dry_run or bool(config.init.get("dryRun"))
+        self.ignored = ignored
+        self.verbose = verbose
+
+    def run(self, *, selection: Any = None, show_token: bool = True) -> None:
+        """Run and say how it went; exits with kubeadm's code when it did not go well."""
+        from kubeinstall.provision.closing import summary
+        from kubeinstall.provision.init import InitOptions, run_init
+
+        console = out()
+        options = InitOptions(self.dry_run, self.ignored, self.verbose)
+        first = not ADMIN.exists()
+        result = run_init(self.config, options, console, selection)
+        if not result.ok:
+            failed = {failure.role for failure in result.failures}
+            raise typer.Exit(_PREFLIGHT_FAILED if failed == {"preflight"} else 1)
+        if selection is None and not self.dry_run and (first or result.changed):
+            write(self._closing(show_token=show_token))
+        write(f"kubeinstall init: {summary(result, dry_run=self.dry_run)}")
+
+    def _closing(self, *, show_token: bool) -> str:
+        from kubeinstall.provision.closing import closing_text
+
+        skipped = self.config.init.get("skipPhases") or []
+        images = [] if "images" in skipped else ["busybox", "nginx"]
+        shown = show_token and not {"bootstrap-token", "show-join-command"} & set(skipped)
+        return closing_text(str(ADMIN), self.join_command() if shown else "", images)
+
+    def join_command(self) -> str:
+        """With a token that is still valid."""
+        from kubeinstall.provision.closing import endpoint, join_command
+        from kubeinstall.provision.tokens import authority_pin, list_tokens
+
+        valid = [info for info in list_tokens(ADMIN) if info.valid and "signing" in info.usages]
+        if not valid:
+            return "kubeinstall token create --print-join-command"
+        return join_command(endpoint(self.config), str(valid[0].token), authority_pin(ADMIN))
+
+
+def _tokens(token: str, ttl: str) -> list[dict[str, str]]:
+    if not token and not ttl:
+        return []
+    from kubeinstall.pki import BootstrapToken
+
+    entry = {"token": token or str(BootstrapToken.generate())}
+    return [{**entry, "ttl": ttl}] if ttl else [entry]
+
+
+def _given(value: dict[str, Any]) -> dict[str, Any]:
+    """Without what was not given."""
+    pairs = ((k, _given(v) if isinstance(v, dict) else v) for k, v in value.items())
+    return {key: item for key, item in pairs if item}

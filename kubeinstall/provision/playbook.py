@@ -1,0 +1,176 @@
+"""Running a playbook through ansible-runner, event by event."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from kubeinstall.provision.results import RunResult, TaskResult
+from kubeinstall.provision.share import collections, shared
+
+_FINISHED = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
+}
+# What Ansible itself adds to a result, and what is shown elsewhere.
+_NOT_FACTS = {"changed", "changes", "diff", "invocation", "msg", "warnings", "deprecations"}
+
+
+class Progress(Protocol):
+    """Shows a run while it happens."""
+
+    def task_started(self, role: str, task: str) -> None:
+        """A task begins on its hosts."""
+
+    def task_finished(self, result: TaskResult) -> None:
+        """A task ended on one host."""
+
+    def output(self, line: str) -> None:
+        """A line of Ansible's own output."""
+
+
+@dataclass
+class Play:
+    """What to run. `inventory` is Ansible's inventory data, `variables` become extra vars."""
+
+    playbook: str
+    inventory: dict[str, Any]
+    variables: dict[str, Any]
+    tags: Sequence[str] = ()
+    skip_tags: Sequence[str] = ()
+    check: bool = False
+    verbosity: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def local_inventory(group: str = "kube_control_plane") -> dict[str, Any]:
+    """This host, run with the interpreter that kubeinstall itself is installed in."""
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    return {"all": {"children": {group: {"hosts": {"localhost": host}}}}}
+
+
+def run_play(play: Play, progress: Progress) -> RunResult:
+    """Run it to its end. Extra variables (they may hold a token) go through a private file."""
+    import ansible_runner
+
+    result = RunResult()
+    started = time.monotonic()
+    collector = _Collector(result, progress)
+    with tempfile.TemporaryDirectory(prefix="kubeinstall-play-") as folder:
+        run = ansible_runner.interface.run(
+            private_data_dir=folder,
+            playbook=str(shared("playbooks") / f"{play.playbook}.yml"),
+            inventory=play.inventory,
+            extravars=play.variables,
+            cmdline=_command_line(play),
+            envvars={**_environment(Path(folder)), **play.environment},
+            verbosity=play.verbosity or None,
+            quiet=True,
+            event_handler=collector.handle,
+        )
+        if run.rc != 0 and not result.failures:
+            collector.lines.append(_last_output(run))
+    result.ok = run.rc == 0
+    result.seconds = time.monotonic() - started
+    result.output = "\n".join(collector.lines)
+    return result
+
+
+def _command_line(play: Play) -> str:
+    words = []
+    if play.check:
+        words += ["--check", "--diff"]
+    if play.tags:
+        words += ["--tags", ",".join(play.tags)]
+    if play.skip_tags:
+        words += ["--skip-tags", ",".join(play.skip_tags)]
+    return " ".join(words)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "ANSIBLE_CONFIG": os.devnull,  # a stray ansible.cfg must not change what we do
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
+        "ANSIBLE_ROLES_PATH": str(shared("roles")),
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_FORKS": "20",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_INJECT_FACT_VARS": "0",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+class _Collector:
+    """Turns events into results."""
+
+    def __init__(self, result: RunResult, progress: Progress) -> None:
+        self._result = result
+        self._progress = progress
+        self.lines: list[str] = []
+
+    def handle(self, event: dict[str, Any]) -> bool:
+        """One event; False keeps ansible-runner from storing it in a file of its own."""
+        text = event.get("stdout") or ""
+        if text:
+            self.lines.append(text)
+            self._progress.output(text)
+        kind, data = event.get("event", ""), event.get("event_data") or {}
+        if kind == "playbook_on_task_start":
+            self._progress.task_started(data.get("role") or "", data.get("task") or "")
+        elif kind in _FINISHED and not _is_argument_check(data):
+            finished = self._finished(_FINISHED[kind], data)
+            self._result.tasks.append(finished)
+            self._progress.task_finished(finished)
+        return False
+
+    def _finished(self, status: str, data: dict[str, Any]) -> TaskResult:
+        answer = data.get("res") or {}
+        if status == "ok" and answer.get("changed"):
+            status = "changed"
+        if status in ("ok", "changed"):
+            facts = {k: v for k, v in answer.items() if not k.startswith("_")}
+            self._result.facts.update({k: v for k, v in facts.items() if k not in _NOT_FACTS})
+        diffs = answer.get("diff") or []
+        return TaskResult(
+            host=str(data.get("host", "")),
+            role=str(data.get("role") or ""),
+            task=str(data.get("task") or ""),
+            status=status,
+            seconds=float(data.get("duration") or 0.0),
+            changes=tuple(answer.get("changes") or ()),
+            warnings=tuple(answer.get("warnings") or ()),
+            message=_message(answer) if status in ("failed", "unreachable") else "",
+            diffs=tuple(diffs if isinstance(diffs, list) else [diffs]),
+        )
+
+
+def _is_argument_check(data: dict[str, Any]) -> bool:
+    # Ansible's own check of a role's arguments is a task too; only its failure is worth a line.
+    name = str(data.get("task") or "")
+    failed = bool((data.get("res") or {}).get("failed"))
+    return name.startswith("Validating arguments against arg spec") and not failed
+
+
+def _message(answer: dict[str, Any]) -> str:
+    parts = [str(answer.get("msg") or "")]
+    for name in ("argument_errors", "module_stderr", "stderr", "exception"):
+        value = answer.get(name)
+        if value:
+            parts.append("\n".join(value) if isinstance(value, list) else str(value))
+    return "\n".join(part for part in parts if part).strip() or "no message"
+
+
+def _last_output(run: Any) -> str:
+    with run.stdout as stream:
+        return str(stream.read())
