@@ -81,6 +81,15 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("taint-eviction-controller", "nodes.eviction:TaintEvictionController", "node-controller"),
     Entry("node-ipam-controller", "nodes.ipam:NodeIpamController", "node-controller"),
     Entry("ttl-controller", "nodes.ttl:TTLController", "ttl-controller"),
+    Entry(
+        "daemonset-controller", "daemonset.controller:DaemonSetController", "daemon-set-controller"
+    ),
+    Entry("job-controller", "job.controller:JobController", "job-controller"),
+    Entry(
+        "statefulset-controller",
+        "statefulset.controller:StatefulSetController",
+        "statefulset-controller",
+    ),
     # Last: it shares the informers of whole objects that the others have asked for.
     Entry(
         "garbage-collector-controller",
