@@ -40,7 +40,8 @@ def component_settings(config: Object) -> dict[str, Object]:
         "kube-proxy": {**_proxy(config), **document_flags(config.get("proxy") or {})},
         "kube-podnet": {
             "kubeconfig": _conf("kube-podnet"),
-            "node-name": config["init"]["nodeRegistration"]["name"],
+            "hostname-override": config["init"]["nodeRegistration"]["name"],
+            "cluster-dns": dns_address(cluster),
             "cluster-cidr": cluster["networking"]["podSubnet"],
         },
         "kube-dns": {

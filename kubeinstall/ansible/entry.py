@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.errors import KubeinstallError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 #: (arguments, check mode) → what was, or would be, done.
 Ensure = Callable[[dict[str, Any], bool], Outcome]
 
 
-def run_module(argument_spec: dict[str, Any], ensure: Ensure) -> None:
-    """Parse the arguments, call `ensure`, answer. An expected error becomes a plain failure."""
-    from ansible.module_utils.basic import AnsibleModule
-
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+def run_module(module: AnsibleModule, ensure: Ensure) -> None:
+    """Call `ensure` with the module's arguments and answer. An expected error becomes a plain
+    failure. (The module file itself must name AnsibleModule: Ansible looks for that.)"""
     try:
         outcome = ensure(dict(module.params), bool(module.check_mode))
     except (KubeinstallError, OSError) as error:

@@ -17,7 +17,7 @@ from kubeinstall.errors import KubeinstallError
 
 TABLES = ("kube-proxy", "kube-podnet", "kubelet", "kubeinstall")
 BRIDGE = "cni0"
-_LINKS = (BRIDGE, "kube-vxlan", "kube-podnet")
+_LINKS = (BRIDGE, "kubevxlan")
 _MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
 _NETNS = Path("/run/netns")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -96,8 +95,10 @@ def _command_line(play: Play) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
+    empty = folder / "empty.cfg"
+    empty.touch()
     return {
-        "ANSIBLE_CONFIG": os.devnull,  # a stray ansible.cfg must not change what we do
+        "ANSIBLE_CONFIG": str(empty),  # a stray ansible.cfg must not change what we do
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections()),
         "ANSIBLE_ROLES_PATH": str(shared("roles")),

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.outcome import Outcome, from_changes
@@ -60,4 +62,4 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
 
 
 if __name__ == "__main__":
-    run_module(SPEC, ensure)
+    run_module(AnsibleModule(argument_spec=SPEC, supports_check_mode=True), ensure)

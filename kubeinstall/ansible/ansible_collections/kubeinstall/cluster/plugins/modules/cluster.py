@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from kubeinstall.ansible.bootstrap import ensure_cluster
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.outcome import Outcome
@@ -55,4 +57,4 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
 
 
 if __name__ == "__main__":
-    run_module(SPEC, ensure)
+    run_module(AnsibleModule(argument_spec=SPEC, supports_check_mode=True), ensure)

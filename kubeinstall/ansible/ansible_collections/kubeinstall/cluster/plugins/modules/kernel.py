@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.kernel import ensure_kernel
 from kubeinstall.ansible.outcome import Outcome
@@ -42,4 +44,4 @@ def ensure(_params: dict[str, Any], check: bool) -> Outcome:
 
 
 if __name__ == "__main__":
-    run_module(SPEC, ensure)
+    run_module(AnsibleModule(argument_spec=SPEC, supports_check_mode=True), ensure)
