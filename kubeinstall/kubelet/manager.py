@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import structlog
-
 from kubeinstall.api.types import Object
 from kubeinstall.kubelet import names
 from kubeinstall.kubelet.cri import CRIError, PodRuntime
 from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.worker import TERMINATED, PodWorker
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 
 class PodManager:

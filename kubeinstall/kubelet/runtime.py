@@ -18,8 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.kubelet import names
 from kubeinstall.kubelet.cri import CRI, ContainerStatus, CRIError, PodRuntime, Sandbox
@@ -31,8 +29,9 @@ from kubeinstall.kubelet.cri.types import (
     state_name,
 )
 from kubeinstall.kubelet.logs.read import tail_bytes
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 SLOW_SECONDS = 10.0
 FAST_SECONDS = 1.0

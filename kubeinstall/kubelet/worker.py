@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from kubeinstall.api.times import parse
 from kubeinstall.api.types import Object
 from kubeinstall.errors import KubeinstallError, StatusError
@@ -28,8 +26,9 @@ from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.pod.status import Verdict, make_status
 from kubeinstall.kubelet.volumes.manager import Mounted, VolumeProblem
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 SYNC, TERMINATING, TERMINATED = "syncing", "terminating", "terminated"
 _RETRY_FIRST, _RETRY_CAP = 0.5, 10.0

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import structlog
-
 from kubeinstall.api.types import Object
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.kubelet.cgroups import files, names
 from kubeinstall.kubelet.pod import resources, spec
 from kubeinstall.kubelet.pod.resources import BEST_EFFORT, BURSTABLE, CgroupLimits
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 
 class CgroupProblem(KubeinstallError):

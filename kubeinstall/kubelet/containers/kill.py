@@ -7,16 +7,15 @@ import json
 import time
 from collections.abc import Coroutine, Iterable
 
-import structlog
-
 from kubeinstall.api.types import Object
 from kubeinstall.kubelet import names
 from kubeinstall.kubelet.containers.hooks import HookFailed, run_hook
 from kubeinstall.kubelet.cri import ContainerStatus, CRIError, PodRuntime
 from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.pod import spec
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 MINIMUM_GRACE = 2
 """Seconds that a container gets after its preStop hook used the rest up."""

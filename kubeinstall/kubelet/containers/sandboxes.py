@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
-
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.types import Object
 from kubeinstall.errors import KubeinstallError
@@ -14,8 +12,9 @@ from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.translate.dns import pod_resolver
 from kubeinstall.kubelet.translate.sandbox import SandboxInputs, sandbox_config
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 
 class SandboxProblem(KubeinstallError):

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.types import Object
 from kubeinstall.errors import KubeinstallError, StatusError
@@ -27,8 +25,9 @@ from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.translate.container import ContainerInputs, container_config
 from kubeinstall.kubelet.translate.environment import Surroundings, make_environment
 from kubeinstall.kubelet.volumes.manager import Mounted
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 
 class StartProblem(KubeinstallError):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from kubeinstall.api.times import now_micro
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient
 from kubeinstall.errors import AlreadyExists, Conflict, NotFound, StatusError
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 LEASES = "coordination.k8s.io/v1/leases"
 NAMESPACE = "kube-node-lease"

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient
 from kubeinstall.errors import AlreadyExists, NotFound, StatusError
 from kubeinstall.kubelet.cri import CRI, CRIError
 from kubeinstall.kubelet.machine import Machine
 from kubeinstall.kubelet.node import status as parts
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 NODES = "v1/nodes"
 _RETRY_FIRST, _RETRY_CAP = 0.1, 7.0

@@ -10,15 +10,14 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient
 from kubeinstall.errors import Conflict, NotFound, StatusError
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.status.patch import status_patch
+from kubeinstall.runtime.logs import get_logger
 
-log = structlog.get_logger("kubelet")
+log = get_logger("kubelet")
 
 PODS = "v1/pods"
 AT_ONCE = 16
