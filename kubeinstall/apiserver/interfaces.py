@@ -4,8 +4,8 @@ Each package below has `build(settings, registry)`, called once at start in this
 `authn.build -> Authenticator`, `authz.build -> Authorizer`, `hooks.build -> {(group, plural): Hooks}`,
 `admission.build(settings, registry, authorizer) -> AdmissionChain`; each authenticated request then passes
 `authn.impersonate(authorizer, user, headers) -> User` (raises `Forbidden`, `InternalError`);
-`authz.forbidden(attributes, decision)` makes the 403 answer. Then `bootstrap.ensure(services)` is awaited before the server
-says that it is ready, and `subresources.HANDLERS` is looked up by each request.
+`authz.forbidden(attributes, decision)` makes the 403 answer. Then `bootstrap.ensure(services)` is
+awaited before the server says that it is ready, and `subresources.HANDLERS` is looked up by each request.
 """
 
 from __future__ import annotations

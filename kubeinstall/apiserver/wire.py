@@ -8,7 +8,6 @@ Plain JSON in the stored version is a splice of bytes; every other form decodes 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -59,19 +58,10 @@ def transform(served: Served, obj: Object, output: Output, *, include: str = "")
     if not output.transform:
         return obj
     if output.transform == "PartialObjectMetadata":
-        return partial(obj, output.version)
+        return table.partial(obj, META + output.version)
     if output.transform == "Table":
         return tabulate(served, [obj], output, obj["metadata"], include)
     raise NotAcceptable(f"no {output.transform} of a single object", details={})
-
-
-def partial(obj: Object, version: str) -> Object:
-    """Only the metadata."""
-    return {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": META + version,
-        "metadata": obj["metadata"],
-    }
 
 
 def tabulate(
@@ -84,12 +74,12 @@ def tabulate(
     columns: bool = True,
 ) -> Object:
     """A `Table`; `metadata` gives its resourceVersion, and continue where it has one."""
-    result = table.table(
-        served.resource, items, now=datetime.now(UTC), include=include or "Metadata"
-    )
-    result["apiVersion"] = META + output.version
     kept = ("resourceVersion", "continue", "remainingItemCount")
-    result["metadata"] = {key: metadata[key] for key in kept if key in metadata}
-    if not columns:
-        result["columnDefinitions"] = None
-    return result
+    return table.table(
+        served.resource,
+        items,
+        list_metadata={key: metadata[key] for key in kept if key in metadata},
+        include=include or "Metadata",
+        headers=columns,
+        api_version=META + output.version,
+    )

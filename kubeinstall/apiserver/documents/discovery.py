@@ -18,7 +18,17 @@ def _wants_aggregated(exchange: Exchange) -> bool:
 
 async def root(core: Core, exchange: Exchange) -> None:
     """`/`: the paths there are."""
-    paths = {"/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"}
+    paths = {
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/version",
+    }
     for served in core.catalog:
         resource = served.resource
         if resource.group:

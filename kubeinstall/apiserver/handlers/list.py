@@ -8,6 +8,7 @@ from itertools import islice
 
 import orjson
 
+from kubeinstall.api import table
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver import continuation, params, select, wire
 from kubeinstall.apiserver.catalog import Served, fields_for
@@ -217,13 +218,7 @@ def _assembled(call: Call, found: Listing) -> Object:
         include = call.exchange.query.get("includeObject", "")
         return wire.tabulate(served, items, output, metadata, include)
     if output.transform:
-        return {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": wire.META + output.version,
-            "metadata": metadata,
-            # Upstream leaves the slice nil where nothing was found.
-            "items": [wire.partial(item, output.version) for item in items] or None,
-        }
+        return table.partial_list(items, metadata, wire.META + output.version)
     return {
         "kind": served.resource.list_kind,
         "apiVersion": served.resource.api_version,
