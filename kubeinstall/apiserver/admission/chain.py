@@ -42,6 +42,7 @@ from kubeinstall.apiserver.admission.pods import (
     TaintNodesByCondition,
 )
 from kubeinstall.apiserver.admission.quota import ResourceQuota
+from kubeinstall.apiserver.admission.security import PodSecurity
 from kubeinstall.apiserver.admission.service_accounts import ServiceAccount
 from kubeinstall.apiserver.authz import Authorizer, escalation
 from kubeinstall.apiserver.authz.kinds import RBAC_GROUP
@@ -178,6 +179,7 @@ def available(
         NodeRestriction(registry),
         TaintNodesByCondition(),
         AlwaysPullImages(),
+        PodSecurity(registry),
         Priority(registry),
         DefaultTolerationSeconds(
             settings.default_not_ready_toleration_seconds,
