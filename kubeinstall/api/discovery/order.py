@@ -1,0 +1,70 @@
+"""The order of API groups and of versions within one, which clients take as preference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+#: Upstream's `groupPriorityMinimum` of built-in groups; higher comes first.
+_GROUPS: Final = {
+    "": 18000,
+    "apps": 17800,
+    "events.k8s.io": 17750,
+    "authentication.k8s.io": 17700,
+    "authorization.k8s.io": 17600,
+    "autoscaling": 17500,
+    "batch": 17400,
+    "certificates.k8s.io": 17300,
+    "networking.k8s.io": 17200,
+    "policy": 17100,
+    "rbac.authorization.k8s.io": 17000,
+    "storage.k8s.io": 16800,
+    "admissionregistration.k8s.io": 16700,
+    "apiextensions.k8s.io": 16700,
+    "scheduling.k8s.io": 16600,
+    "coordination.k8s.io": 16500,
+    "node.k8s.io": 16300,
+    "discovery.k8s.io": 16200,
+    "flowcontrol.apiserver.k8s.io": 16100,
+    "internal.apiserver.k8s.io": 16000,
+    "resource.k8s.io": 15900,
+    "storagemigration.k8s.io": 15800,
+}
+#: The aggregator's own group stands before all others.
+_AGGREGATOR: Final = "apiregistration.k8s.io"
+_CUSTOM: Final = 1000
+_VERSION: Final = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+_STAGES: Final = {"alpha": 0, "beta": 1, None: 2}
+
+
+def group_priority(group: str) -> int:
+    """`spec.groupPriorityMinimum` of the group's APIService; 1000 for custom resources."""
+    return _GROUPS.get(group, _CUSTOM)
+
+
+def version_priority(group: str, version: str) -> int:
+    """`spec.versionPriority` of the APIService; 100 for custom resources."""
+    if group not in _GROUPS and group != _AGGREGATOR:
+        return 100
+    match = _VERSION.fullmatch(version)
+    if match is None or match[2] is None:
+        return 30 if version == "v2" else 15
+    return 9 if match[2] == "beta" else 1
+
+
+def sorted_groups(groups: Iterable[str]) -> list[str]:
+    """Groups in the order `/apis` lists them."""
+    return sorted(set(groups), key=lambda g: (g != _AGGREGATOR, -group_priority(g), g))
+
+
+def sorted_versions(versions: Iterable[str]) -> list[str]:
+    """Versions by preference: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name."""
+    return sorted(set(versions), key=_version_key)
+
+
+def _version_key(version: str) -> tuple[int, int, int, int, str]:
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (1, 0, 0, 0, version)
+    return (0, -_STAGES[match[2]], -int(match[1]), -int(match[3] or 0), version)
