@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from kubeinstall.api import codec, defaults
+from kubeinstall.api import apply, codec, defaults
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver import select, wire
@@ -14,6 +14,9 @@ from kubeinstall.apiserver.engine.engine import key_of, metadata_of
 from kubeinstall.apiserver.registry import Mutate, Objects, Observer
 from kubeinstall.apiserver.request import SYSTEM_USER, AdmissionAttributes, User
 from kubeinstall.storage.cache import ALL, CachedObject, WatchEvent
+
+#: Who owns the fields that the server itself writes.
+_MANAGER = "kube-apiserver"
 
 
 class LocalRegistry:
@@ -52,6 +55,7 @@ class LocalRegistry:
         served = self._engine.catalog.of(resource)
         new = codec.normalize(resource, obj)
         defaults.apply(resource, new)
+        apply.update_managed_fields(resource, new, None, manager=_MANAGER)
         namespace = metadata_of(new).get("namespace", "")
         write = _write(user, dry_run)
         stored = wire.to_storage(served, new)
@@ -76,11 +80,15 @@ class LocalRegistry:
         async def transform(old: Object | None) -> Object | None:
             if old is None:
                 return None
-            changed = mutate(wire.from_storage(served, copy.deepcopy(old)))
+            live = wire.from_storage(served, old)
+            changed = mutate(copy.deepcopy(live))
             if changed is None:
                 return None
             new = codec.normalize(resource, changed)
             defaults.apply(resource, new)
+            apply.update_managed_fields(
+                resource, new, live, manager=_MANAGER, subresource=subresource
+            )
             return wire.to_storage(served, new)
 
         write = _write(user, dry_run, admit=admit)

@@ -38,9 +38,21 @@ _SCALE: dict[str, tuple[str, Handler]] = {
 #: Subresources through which the same object is read and written.
 _VIEWS = frozenset({"status", "approval", "finalize", "ephemeralcontainers", "resize"})
 
+#: (group, version, plural) → what every answer about it warns of.
+_DEPRECATED = {
+    ("", "v1", "endpoints"): (
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ),
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
+
 
 async def dispatch(core: Core, call: Call) -> None:
     """Run the handler. Raises `NotFound` and `MethodNotAllowed` where there is no route."""
+    resource = call.served.resource
+    warning = _DEPRECATED.get((resource.group, resource.version, resource.name))
+    if warning is not None:
+        call.exchange.warnings.append(warning)
     await _route(call)(core, call)
 
 

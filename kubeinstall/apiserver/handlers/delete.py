@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from kubeinstall.api import codec
+import orjson
+
+from kubeinstall.api import codec, schema
+from kubeinstall.api.patch.gojson import explain
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver import params, select, wire
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.engine import Deleted, Write, delete, rules
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.handlers.create import answer
+from kubeinstall.apiserver.negotiate import JSON
 from kubeinstall.apiserver.params import ListOptions
 from kubeinstall.apiserver.respond import encode, send, send_object, success
-from kubeinstall.errors import NotFound
+from kubeinstall.errors import BadRequest, NotFound
 
-_DELETE_OPTIONS = codec.Kind("", "v1", "DeleteOptions")
+_ORPHANS_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to"
+    " remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 async def delete_object(core: Core, call: Call) -> None:
     """Delete. Answers with a Status, or with the object where it lives on or its kind wants that."""
     served, exchange, info = call.served, call.exchange, call.info
     options = await read_options(call)
+    _warn(call, options)
     write = Write(call.user, bool(options.get("dryRun")), options, exchange.warnings)
     done = await delete(core.engine, served, info.namespace, info.name, options, write)
     # 202 only where the client said explicitly that dependents shall go and they are still there.
@@ -44,14 +52,49 @@ async def read_options(call: Call) -> Object:
     """DeleteOptions: the body's, else the query's, never both. Raises `BadRequest`, `Invalid`."""
     exchange = call.exchange
     data = await exchange.body()
-    if data:
-        media_type = body.media_type(exchange)
-        decoded = codec.decode_kind(_DELETE_OPTIONS, data, media_type, field_validation="Ignore")
-        options = decoded.object
-    else:
-        options = params.delete_options(exchange.params)
+    options = (
+        _decode(data, body.media_type(exchange)) if data else params.delete_options(exchange.params)
+    )
     params.check_delete_options(options)
     return options
+
+
+def _decode(data: bytes, media_type: str) -> Object:
+    """DeleteOptions belong to every group: only the kind is looked at."""
+    try:
+        given = orjson.loads(data) if media_type == JSON else _yaml(data)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(
+            "the object provided is unrecognized (must be of type DeleteOptions): couldn't get"
+            f" version/kind; json parse error: {explain(data)}"
+        ) from error
+    if not isinstance(given, dict):
+        raise BadRequest("the object provided is unrecognized (must be of type DeleteOptions)")
+    kind, version = given.pop("kind", "DeleteOptions"), given.pop("apiVersion", "v1")
+    if kind != "DeleteOptions":
+        bare = str(version).rpartition("/")[2]
+        raise BadRequest(
+            f'{kind} in version "{bare}" cannot be handled as a DeleteOptions: converting'
+            f" ({bare}.{kind}) to (core.DeleteOptions): unknown conversion"
+        )
+    return codec.normalize_part(schema.DELETE_OPTIONS, given)
+
+
+def _yaml(data: bytes) -> object:
+    import yaml
+
+    try:
+        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise BadRequest(f"error decoding YAML: {error}") from error
+
+
+def _warn(call: Call, options: Object) -> None:
+    """batch/v1 keeps the default of its first days, which surprises."""
+    resource = call.served.resource
+    silent = "propagationPolicy" in options or "orphanDependents" in options
+    if (resource.group, resource.name) == ("batch", "jobs") and not silent:
+        call.exchange.warnings.append(_ORPHANS_WARNING)
 
 
 async def delete_collection(core: Core, call: Call, listing: ListOptions) -> None:
@@ -62,6 +105,7 @@ async def delete_collection(core: Core, call: Call, listing: ListOptions) -> Non
     )
     params.check_list_options(listing)
     options = await read_options(call)
+    _warn(call, options)
     write = Write(call.user, bool(options.get("dryRun")), options, exchange.warnings)
     await core.cacher.fresh()
     revision = core.cacher.revision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubeinstall.api.types import Object
-from kubeinstall.apiserver import params
+from kubeinstall.apiserver import fields, params
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.request import SubresourceContext
@@ -27,6 +27,7 @@ async def create_subresource(core: Core, call: Call) -> None:
         obj = await body.read_kind(call, kind, options.field_validation)
     else:
         obj = await body.read(call, resource, options.field_validation)
+        fields.own(call.served, None, obj, fields.manager(options, exchange))
     body.settle_namespace(call, obj, resource)
     context = SubresourceContext(
         registry=core.services.registry,
@@ -40,4 +41,6 @@ async def create_subresource(core: Core, call: Call) -> None:
         warnings=exchange.warnings,
     )
     result: Object = await handler(context)
+    if result.get("kind") == "Status":
+        result.setdefault("code", 201)
     await send_object(exchange, 201, result, call.output)

@@ -100,7 +100,7 @@ class Cacher:
                 await future
         except TimeoutError as error:
             raise Timeout(
-                f"Too large resource version: {revision}, current: {self.revision}",
+                f"Timeout: Too large resource version: {revision}, current: {self.revision}",
                 details={
                     "causes": [
                         {
