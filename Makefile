@@ -1,25 +1,50 @@
-# Everything a developer or CI runs. `make help` lists it.
+# Everything that a user, a developer or CI runs. `make help` lists it.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# What `make up` makes of this host; its own file: make up CONFIG=my.yaml
+CONFIG ?= inventory/single/cluster.yaml
+# More words for `kubeinstall init`: make up ARGS="-v --dry-run"
+ARGS ?=
 
-.PHONY: help venv bundle check format lint types unit test clean
+# Real servers that the tests talk to, beside what `kubeinstall init` itself installs.
+TEST_PACKAGES := conntrack containerd containernetworking-plugins etcd-client etcd-server iproute2 \
+	nftables procps runc
+
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e bench \
+	wheel lock clean
+
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-venv: $(VENV)/.ready ## the virtual environment with everything pinned
+up: venv ## make a Kubernetes of this host (as root); safe to run again
+	@$(BIN)/kubeinstall init --config $(CONFIG) $(ARGS)
+
+down: venv ## take it off again; leaves nothing behind
+	@$(BIN)/kubeinstall reset --force
+
+status: venv ## how the components on this host do
+	@$(BIN)/kubeinstall component status
+
+venv: $(VENV)/.ready ## the virtual environment, everything pinned
 
 $(VENV)/.ready: requirements.lock requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "installing python3-venv"; \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends python3-venv; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock -r requirements-dev.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
 
 bundle: venv ## generate API type data and gRPC stubs
 	$(BIN)/python -m kubeinstall.api.bundle
 
-check: bundle format lint types unit ## the gate before each commit
+check: bundle format lint types roles unit ## the gate before each commit
 
 format:
 	$(BIN)/ruff format --check .
@@ -27,16 +52,45 @@ format:
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
 
 types:
 	$(BIN)/mypy kubeinstall tests benchmarks
 
+roles: venv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --strict
+
 unit:
 	$(BIN)/pytest -q tests/unit
 
-test: check ## everything that CI runs
+packages: ## Debian packages that the tests need (as root)
+	@missing=$$(for package in $(TEST_PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	command -v kubectl >/dev/null || missing="$$missing kubernetes-client"; \
+	if [ -n "$$missing" ]; then \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	fi
+
+test: packages check ## everything that CI runs (as root, on a machine of its own)
 	$(BIN)/pytest -q tests -m "not e2e" --ignore tests/unit
 	$(BIN)/pytest -q tests -m e2e
 
+e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
+	$(BIN)/pytest -v tests/e2e -m e2e
+
+bench: venv ## measure; see docs/benchmarks.md
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+wheel: venv ## the wheel, which carries playbooks and roles
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: venv ## renew requirements*.lock
+	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \
+		--strip-extras --output-file=requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \
+		--strip-extras --constraint=requirements.lock --output-file=requirements-dev.lock requirements-dev.in
+
 clean: ## remove what make made here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache kubeinstall/api/_bundle kubeinstall/_wire
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist kubeinstall/api/_bundle kubeinstall/_wire

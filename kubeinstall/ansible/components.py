@@ -141,7 +141,6 @@ def _controller_manager(config: Object) -> Object:
         "cluster-name": cluster["clusterName"],
         "cluster-signing-cert-file": f"{pki}/ca.crt",
         "cluster-signing-key-file": f"{pki}/ca.key",
-        "controllers": "*,bootstrapsigner,tokencleaner",
         "kubeconfig": _conf("controller-manager"),
         "leader-elect": True,
         "root-ca-file": f"{pki}/ca.crt",

@@ -21,7 +21,8 @@ _LINKS = (BRIDGE, "kubevxlan")
 _MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
 _NETNS = Path("/run/netns")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
-_POD_CGROUPS = ("kubepods", "kubepods.slice", "k8s.io")
+_POD_CGROUPS = ("kubepods", "kubepods.slice")
+_RUNTIME_CGROUP = "k8s.io"
 _MNT_DETACH = 2
 _SHIM_ADDRESS = "/run/containerd/containerd.sock"
 _STOP_SECONDS = 10.0
@@ -129,6 +130,9 @@ def cgroups() -> list[Path]:
         for name in _POD_CGROUPS
         if (hierarchy / name).is_dir()
     }
+    # containerd's own, of containers that somebody started by hand: only when they are gone.
+    idle = (hierarchy / _RUNTIME_CGROUP for hierarchy in hierarchies)
+    found.update(path.resolve() for path in idle if path.is_dir() and not _has_members(path))
     return sorted(found)
 
 
@@ -145,6 +149,10 @@ def remove_cgroup(top: Path) -> None:
                 if time.monotonic() > deadline:
                     raise KubeinstallError(f"{cgroup}: {error.strerror}") from error
                 time.sleep(0.02)
+
+
+def _has_members(top: Path) -> bool:
+    return any(path.read_text().strip() for path in top.rglob("cgroup.procs"))
 
 
 def end_process(pid: int) -> None:

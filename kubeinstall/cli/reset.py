@@ -41,8 +41,7 @@ def reset(
     if not result.ok:
         raise typer.Exit(1)
     if dry:
-        write(f"kubeinstall reset: {len(result.changes)} things would be undone:")
-        write("\n".join(f"  {change}" for change in result.changes))
+        write(f"kubeinstall reset: {len(result.changes)} things would be undone, nothing was.")
     elif result.changes:
         write(f"kubeinstall reset: done in {result.seconds:.1f} s; nothing is left on this host.")
         write("Your own ~/.kube/config, if you copied one, is yours to remove.")

@@ -167,7 +167,7 @@ def _message(answer: dict[str, Any]) -> str:
     parts = [str(answer.get("msg") or "")]
     for name in ("argument_errors", "module_stderr", "stderr", "exception"):
         value = answer.get(name)
-        if value:
+        if value and value != "(traceback unavailable)":
             parts.append("\n".join(value) if isinstance(value, list) else str(value))
     return "\n".join(part for part in parts if part).strip() or "no message"
 
