@@ -78,6 +78,12 @@ def node(obj: Object) -> None:
     round_resources(status.get("allocatable"))
     if status.get("allocatable") is None and status.get("capacity"):
         status["allocatable"] = dict(status["capacity"])
+    spec = part(obj, "spec")
+    first, listed = spec.get("podCIDR"), spec.get("podCIDRs")
+    if first and (not listed or listed[0] != first):
+        spec["podCIDRs"] = [first]
+    elif listed and not first:
+        spec["podCIDR"] = listed[0]
 
 
 def persistent_volume(obj: Object) -> None:

@@ -56,12 +56,27 @@ def pod(obj: Object) -> None:
             for port in each(container, "ports"):
                 if not port.get("hostPort") and port.get("containerPort"):
                     port["hostPort"] = port["containerPort"]
-    statuses = obj.get("status")
-    if statuses:
-        for name in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-            for status in each(statuses, name):
-                round_resources(status.get("allocatedResources"))
-                _resources(status.get("resources"))
+    status = obj.get("status")
+    if status:
+        _status(status)
+
+
+def _status(status: Object) -> None:
+    addresses(status, "podIP", "podIPs")
+    addresses(status, "hostIP", "hostIPs")
+    for name in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for one in each(status, name):
+            round_resources(one.get("allocatedResources"))
+            _resources(one.get("resources"))
+
+
+def addresses(status: Object, one: str, several: str) -> None:
+    """Keep the single address and the first of several the same; the single one leads."""
+    first, listed = status.get(one), status.get(several)
+    if first and (not listed or listed[0].get("ip") != first):
+        status[several] = [{"ip": first}]
+    elif listed and not first:
+        status[one] = listed[0].get("ip", "")
 
 
 def template(obj: Object) -> None:
@@ -84,6 +99,10 @@ def pod_spec(spec: Object) -> None:
         spec["securityContext"] = {}
     if "terminationGracePeriodSeconds" not in spec:
         spec["terminationGracePeriodSeconds"] = 30
+    # The deprecated name of the account follows the current one, as upstream's conversions make it.
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     round_resources(spec.get("overhead"))
     _resources(spec.get("resources"))
 
