@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubeinstall.api import resources
+from kubeinstall.api.discovery import Discovery
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.selectors import selectable_fields
 from kubeinstall.api.types import Object
@@ -41,12 +42,14 @@ class Catalog:
     def __init__(self) -> None:
         self._served: dict[tuple[str, str, str], Served] = {}
         self._groups: dict[tuple[str, str], int] = {}
+        self._discovery: Discovery | None = None
         for resource in resources.builtin():
             self.add(resource, resources.find_storage(resource))
 
     def add(self, resource: Resource, storage: Resource) -> None:
         """Begin to serve a resource (again)."""
         key = (resource.group, resource.version, resource.name)
+        self._discovery = None
         if key not in self._served:
             self._groups[key[:2]] = self._groups.get(key[:2], 0) + 1
         names = f'"kind":"{{}}","apiVersion":"{resource.api_version}",'
@@ -61,8 +64,17 @@ class Catalog:
     def remove(self, resource: Resource) -> None:
         """Cease to serve a resource."""
         key = (resource.group, resource.version, resource.name)
+        self._discovery = None
         if self._served.pop(key, None) is not None:
             self._groups[key[:2]] -= 1
+
+    @property
+    def discovery(self) -> Discovery:
+        """The discovery documents of what is served now."""
+        if self._discovery is None:
+            extra = [one.resource for one in self._served.values() if not one.resource.builtin]
+            self._discovery = Discovery(extra)
+        return self._discovery
 
     def find(self, group: str, version: str, name: str) -> Served | None:
         """The resource of a path, or None."""

@@ -211,9 +211,11 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
 def serve(directory: Path) -> None:
     """In the child process: run the component as `kubeinstall component run` does."""
     from kubeinstall.apiserver.component import APIServer
+    from kubeinstall.runtime import logs
     from kubeinstall.runtime.host import run_components
 
     source = directory / "settings.json"
+    logs.configure()
     values = json.loads(source.read_text())
     run_components(
         ["kube-apiserver"], lambda _name: APIServer, {"kube-apiserver": values}, str(source)
