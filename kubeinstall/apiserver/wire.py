@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from kubeinstall.api import conversion, table
+from kubeinstall.api import table
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.negotiate import Output
@@ -42,6 +42,8 @@ def from_storage(served: Served, obj: Object) -> Object:
     """An object of the storage version, in the served version and with its names."""
     resource = served.resource
     if not served.same:
+        from kubeinstall.api import conversion
+
         obj = conversion.convert(obj, served.storage, resource)
     obj.pop("kind", None)
     obj.pop("apiVersion", None)
@@ -50,7 +52,11 @@ def from_storage(served: Served, obj: Object) -> Object:
 
 def to_storage(served: Served, obj: Object) -> Object:
     """An object of the served version, in the storage version."""
-    return obj if served.same else conversion.convert(obj, served.resource, served.storage)
+    if served.same:
+        return obj
+    from kubeinstall.api import conversion
+
+    return conversion.convert(obj, served.resource, served.storage)
 
 
 def transform(served: Served, obj: Object, output: Output, *, include: str = "") -> Object:

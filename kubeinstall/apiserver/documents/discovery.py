@@ -59,7 +59,10 @@ async def _aggregated(core: Core, exchange: Exchange, *, legacy: bool) -> bool:
     for clause in accept.split(","):
         wanted = {part.strip() for part in clause.split(";")}
         for version, media_type in MEDIA_TYPES.items():
-            if {"as=APIGroupDiscoveryList", f"v={version}"} <= wanted and "application/json" in wanted:
+            if {
+                "as=APIGroupDiscoveryList",
+                f"v={version}",
+            } <= wanted and "application/json" in wanted:
                 document = core.catalog.discovery.aggregated(legacy=legacy, version=version)
                 headers = [("Etag", document.etag), ("Vary", "Accept")]
                 if document.etag in exchange.headers.get("If-None-Match", ""):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from kubeinstall.api import openapi
 from kubeinstall.apiserver.core import Core
 from kubeinstall.apiserver.http import Exchange
 from kubeinstall.apiserver.negotiate import JSON
@@ -16,6 +15,8 @@ _PROTOBUF_V2_OLD = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 async def v2(_core: Core, exchange: Exchange) -> None:
     """GET /openapi/v2, as JSON or as gnostic's protobuf."""
+    from kubeinstall.api import openapi
+
     accept = exchange.headers.get("Accept", "")
     if _PROTOBUF_V2 in accept:
         await _send(exchange, openapi.v2_protobuf(), _PROTOBUF_V2_OLD)
@@ -25,11 +26,15 @@ async def v2(_core: Core, exchange: Exchange) -> None:
 
 async def v3_index(_core: Core, exchange: Exchange) -> None:
     """GET /openapi/v3: the documents there are."""
+    from kubeinstall.api import openapi
+
     await _send(exchange, openapi.v3_index(), JSON)
 
 
 async def v3(_core: Core, exchange: Exchange) -> None:
     """GET /openapi/v3/GROUP-VERSION-PATH, e.g. /openapi/v3/apis/apps/v1."""
+    from kubeinstall.api import openapi
+
     document = openapi.v3(exchange.path.removeprefix("/openapi/v3/"))
     if document is None:
         unknown_path(exchange)
