@@ -17,7 +17,7 @@ TEST_PACKAGES := conntrack containerd containernetworking-plugins etcd-client et
 	wheel lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 up: venv ## make a Kubernetes of this host (as root); safe to run again
 	@$(BIN)/kubeinstall init --config $(CONFIG) $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from kubeinstall.ansible.cluster_objects import (
     node_marks,
 )
 from kubeinstall.ansible.identity import identity_of
+from kubeinstall.ansible.leftovers import component_processes
 from kubeinstall.ansible.objects import ensure_objects, with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.config.durations import parse_duration
@@ -143,24 +145,42 @@ def _expired(secret: Object, now: datetime) -> bool:
 def ensure_node(config: Object, *, check: bool, seconds: float) -> Outcome:
     """Wait until this host's Node is there and Ready, then label and taint it.
 
-    Facts: `node_ready_seconds` since the node's processes started.
+    Facts: `node_ready_seconds`, from the start of the first component's process to the node's
+    Ready condition, whose time has whole seconds: the end of that second counts.
     """
     if check and not server_answers(config):
         return Outcome(changes=["mark the node as control plane"])
 
     async def work(client: ApiClient) -> Outcome:
         name = config["init"]["nodeRegistration"]["name"]
-        node = await _wait_ready(client, name, 0 if check else seconds)
+        node, waited = await _wait_ready(client, name, 0 if check else seconds)
         outcome = await _mark(client, node, node_marks(config), check=check)
-        outcome.facts["node_ready_at"] = _ready_since(node)
+        started = processes_started()
+        if started:
+            ready = time.time() if waited else _ready_since(node)
+            outcome.facts["node_ready_seconds"] = round(max(ready - started, 0.0), 2)
+            outcome.facts["node_ready_now"] = waited
         return outcome
 
     return with_client(paths.ADMIN, work, _SERVER_SECONDS)
 
 
-async def _wait_ready(client: ApiClient, name: str, seconds: float) -> Object:
+def processes_started() -> float:
+    """When the oldest component process of this host started (seconds since 1970); 0 if none."""
+    import psutil
+
+    times = []
+    for pid, _names in component_processes():
+        with contextlib.suppress(psutil.Error):
+            times.append(float(psutil.Process(pid).create_time()))
+    return min(times, default=0.0)
+
+
+async def _wait_ready(client: ApiClient, name: str, seconds: float) -> tuple[Object, bool]:
+    """The node, and whether it had to be waited for."""
     deadline = time.monotonic() + seconds
     why = "it has not registered"
+    waited = False
     while True:
         try:
             node = await client.get("v1/nodes", name)
@@ -169,13 +189,14 @@ async def _wait_ready(client: ApiClient, name: str, seconds: float) -> Object:
         else:
             ready = _condition(node)
             if ready.get("status") == "True":
-                return node
+                return node, waited
             why = str(ready.get("message") or "it does not say why")
         if time.monotonic() > deadline:
             raise KubeinstallError(
                 f"node {name} is not Ready after {seconds:.0f} s: {why}; see "
                 "`kubectl describe node` and the kubelet's log"
             )
+        waited = True
         await asyncio.sleep(0.05)
 
 
@@ -204,5 +225,7 @@ def _condition(node: Object) -> Object:
     return next((dict(c) for c in conditions if c["type"] == "Ready"), {})
 
 
-def _ready_since(node: Object) -> str:
-    return str(_condition(node).get("lastTransitionTime", ""))
+def _ready_since(node: Object) -> float:
+    """The latest moment that the condition's time can mean."""
+    text = str(_condition(node).get("lastTransitionTime") or "")
+    return datetime.fromisoformat(text).timestamp() + 1 if text else 0.0

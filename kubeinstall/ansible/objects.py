@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.services import last_words, restarts
 from kubeinstall.errors import AlreadyExists, KubeinstallError, NotFound, StatusError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 MANAGER = "kubeinstall"
+_LOOK_SECONDS = 2.0
+_TOO_MANY_RESTARTS = 4
 _PLURALS = {
     "Role": "rbac.authorization.k8s.io/v1/roles",
     "RoleBinding": "rbac.authorization.k8s.io/v1/rolebindings",
@@ -50,16 +53,24 @@ def with_client(
 
 
 async def wait_for_server(client: ApiClient, seconds: float) -> None:
-    """Return when `/readyz` says ok."""
-    deadline = time.monotonic() + seconds
+    """Return when `/readyz` says ok. A server that keeps ending is not waited for."""
+    started = time.monotonic()
+    looked = started
     while True:
         try:
             await client.request("GET", "/readyz", accept="*/*", timeout=5)
         except (StatusError, OSError) as error:
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - started > seconds:
                 raise KubeinstallError(
-                    f"the API server is not ready after {seconds:.0f} s: {error}"
+                    f"the API server is not ready after {seconds:.0f} s: {error}\n"
+                    + last_words("kube-apiserver")
                 ) from error
+            if now - looked > _LOOK_SECONDS:
+                looked = now
+                if restarts("kube-apiserver") >= _TOO_MANY_RESTARTS:
+                    message = "the API server ends as soon as it starts\n"
+                    raise KubeinstallError(message + last_words("kube-apiserver")) from error
             await asyncio.sleep(0.05)
         else:
             return

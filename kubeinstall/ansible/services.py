@@ -77,6 +77,28 @@ def read_supervised(path: Path = paths.SUPERVISOR) -> list[dict[str, Any]]:
     return list(document.get("processes") or [])
 
 
+def restarts(name: str) -> int:
+    """How often the service had to be started again."""
+    if hostinfo.under_systemd():
+        shown = ["systemctl", "show", f"{name}.service", "--property=NRestarts", "--value"]
+        text = run(shown, check=False).strip()
+        return int(text) if text.isdigit() else 0
+    return next((int(p["restarts"]) for p in supervised() if p["name"] == name), 0)
+
+
+def last_words(name: str, lines: int = 6) -> str:
+    """The end of a service's log, and where the whole is."""
+    if hostinfo.under_systemd():
+        where = f"journalctl -u {name}"
+        tail = run(["journalctl", "-u", name, "-n", str(lines), "-o", "cat"], check=False).strip()
+    else:
+        path = paths.LOGS / f"{name}.log"
+        where = str(path)
+        text = path.read_text(errors="replace") if path.exists() else ""
+        tail = "\n".join(text.splitlines()[-lines:])
+    return f"{tail}\nIts log: {where}"
+
+
 # systemd
 
 
