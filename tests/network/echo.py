@@ -1,4 +1,7 @@
-"""Echo servers and askers, run inside a namespace: `echo.py serve NAME PORT`, `echo.py ask PROTO IP PORT TIMES SOURCE`."""
+"""Echo servers and askers, run inside a namespace.
+
+`echo.py serve NAME PORT`, `echo.py ask PROTO IP PORT TIMES SOURCE`
+"""
 
 from __future__ import annotations
 

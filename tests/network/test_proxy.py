@@ -63,7 +63,9 @@ class Bench:
         }
         return Known(service, [piece])
 
-    def ask(self, who: str, protocol: str, address: str, port: int, times: int = 1, source: int = 0):  # type: ignore[no-untyped-def]
+    def ask(
+        self, who: str, protocol: str, address: str, port: int, times: int = 1, source: int = 0
+    ) -> list[tuple[str, str]]:
         return self.world.ask(who, protocol, address, port, times, source)
 
 

@@ -1,6 +1,6 @@
 """A node, three pods and an outside client, each a network namespace, joined as podnet and CNI do it.
 
-    client 192.0.2.2 ── 192.0.2.1 node 10.244.0.1 ══ cni0 ══ pods 10.244.0.11 .12 .13
+client 192.0.2.2 ── 192.0.2.1 node 10.244.0.1 ══ cni0 ══ pods 10.244.0.11 .12 .13
 """
 
 from __future__ import annotations
@@ -58,8 +58,12 @@ class World:
         sh(f"ip -n {node} link add out type veth peer name eth0 netns {self.client}")
         sh(f"ip -n {node} addr add {self.node_ip}/24 dev out")
         sh(f"ip -n {node} link set out up")
-        # A host knows a way to service addresses: its default route.
-        sh(f"ip -n {node} route add default via 192.0.2.2")
+        # A host knows a way to service addresses: its default route. Not the client's link, or the
+        # kernel would send redirects, and its limit of ICMP messages would eat our refusals.
+        sh(f"ip -n {node} link add up0 type bridge")
+        sh(f"ip -n {node} addr add 203.0.113.1/24 dev up0")
+        sh(f"ip -n {node} link set up0 up")
+        sh(f"ip -n {node} route add default via 203.0.113.254")
         sh(f"ip -n {self.client} addr add 192.0.2.2/24 dev eth0")
         sh(f"ip -n {self.client} link set eth0 up")
         sh(f"ip -n {self.client} route add default via {self.node_ip}")
@@ -81,7 +85,17 @@ class World:
     def serve(self, namespace: str, name: str, port: int) -> None:
         """Echo servers (TCP and UDP) that answer `name`, and the peer's address as they see it."""
         process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, str(_SERVER), "serve", name, str(port)],
+            [
+                "ip",
+                "netns",
+                "exec",
+                namespace,
+                sys.executable,
+                str(_SERVER),
+                "serve",
+                name,
+                str(port),
+            ],
             stdout=subprocess.PIPE,
         )
         self._processes.append(process)
@@ -89,7 +103,13 @@ class World:
         assert process.stdout.readline().strip() == b"ready"
 
     def ask(
-        self, namespace: str, protocol: str, address: str, port: int, times: int = 1, source: int = 0
+        self,
+        namespace: str,
+        protocol: str,
+        address: str,
+        port: int,
+        times: int = 1,
+        source: int = 0,
     ) -> list[tuple[str, str]]:
         """(server's name, our address as it saw it) of each try; ("", reason) when there is no answer."""
         done = subprocess.run(
@@ -98,5 +118,3 @@ class World:
             capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip
         return [tuple(item) for item in json.loads(done.stdout)]
-
-
