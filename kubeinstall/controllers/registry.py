@@ -90,6 +90,22 @@ ENTRIES: tuple[Entry, ...] = (
         "statefulset.controller:StatefulSetController",
         "statefulset-controller",
     ),
+    Entry("cronjob-controller", "cronjob.controller:CronJobController", "cronjob-controller"),
+    Entry(
+        "ttl-after-finished-controller",
+        "cleanup.ttl_after_finished:TTLAfterFinishedController",
+        "ttl-after-finished-controller",
+    ),
+    Entry(
+        "pod-garbage-collector-controller",
+        "cleanup.pods:PodGarbageCollector",
+        "pod-garbage-collector",
+    ),
+    Entry(
+        "disruption-controller",
+        "disruption.controller:DisruptionController",
+        "disruption-controller",
+    ),
     # Last: it shares the informers of whole objects that the others have asked for.
     Entry(
         "garbage-collector-controller",

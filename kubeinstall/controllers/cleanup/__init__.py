@@ -1,0 +1,1 @@
+"""Takes away what nobody needs any more: ended pods and Jobs, pods of lost nodes."""

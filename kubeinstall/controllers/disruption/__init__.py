@@ -1,0 +1,1 @@
+"""Says in each PodDisruptionBudget how many evictions it allows now."""
