@@ -49,13 +49,19 @@ class LocalRegistry:
         ]
 
     async def create(
-        self, resource: Resource, obj: Object, user: User | None = None, *, dry_run: bool = False
+        self,
+        resource: Resource,
+        obj: Object,
+        user: User | None = None,
+        *,
+        dry_run: bool = False,
+        manager: str = "",
     ) -> Object:
         """See `Registry.create`."""
         served = self._engine.catalog.of(resource)
         new = codec.normalize(resource, obj)
         defaults.apply(resource, new)
-        apply.update_managed_fields(resource, new, None, manager=_MANAGER)
+        apply.update_managed_fields(resource, new, None, manager=manager or _MANAGER)
         namespace = metadata_of(new).get("namespace", "")
         write = _write(user, dry_run)
         stored = wire.to_storage(served, new)
@@ -73,6 +79,7 @@ class LocalRegistry:
         user: User | None = None,
         dry_run: bool = False,
         admit: bool = True,
+        manager: str = "",
     ) -> Object:
         """See `Registry.update`."""
         served = self._engine.catalog.of(resource)
@@ -87,7 +94,7 @@ class LocalRegistry:
             new = codec.normalize(resource, changed)
             defaults.apply(resource, new)
             apply.update_managed_fields(
-                resource, new, live, manager=_MANAGER, subresource=subresource
+                resource, new, live, manager=manager or _MANAGER, subresource=subresource
             )
             return wire.to_storage(served, new)
 
@@ -100,6 +107,44 @@ class LocalRegistry:
             transform,
             write,
             subresource=subresource,
+        )
+        return wire.decode(served, done.result.data)
+
+    async def apply(
+        self,
+        resource: Resource,
+        config: Object,
+        *,
+        manager: str,
+        subresource: str = "",
+        force: bool = True,
+        user: User | None = None,
+    ) -> Object:
+        """See `Registry.apply`."""
+        served = self._engine.catalog.of(resource)
+        metadata = metadata_of(config)
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+
+        async def transform(old: Object | None) -> Object | None:
+            if old is None and subresource:
+                return None
+            live = wire.from_storage(served, old) if old is not None else None
+            done = apply.server_side_apply(
+                resource, live, config, manager=manager, force=force, subresource=subresource
+            )
+            new = codec.normalize(resource, done.object)
+            defaults.apply(resource, new)
+            return wire.to_storage(served, new)
+
+        done = await update(
+            self._engine,
+            served,
+            namespace,
+            name,
+            transform,
+            _write(user, dry_run=False),
+            subresource=subresource,
+            may_create=not subresource,
         )
         return wire.decode(served, done.result.data)
 

@@ -36,9 +36,16 @@ class Registry(Protocol):
         ...
 
     async def create(
-        self, resource: Resource, obj: Object, user: User | None = None, *, dry_run: bool = False
+        self,
+        resource: Resource,
+        obj: Object,
+        user: User | None = None,
+        *,
+        dry_run: bool = False,
+        manager: str = "",
     ) -> Object:
-        """Create and return as stored. Raises what a POST would answer (`AlreadyExists`, …)."""
+        """Create and return as stored. Raises what a POST would answer (`AlreadyExists`, …).
+        `manager` is whom managedFields shall name; by default the server ("kube-apiserver")."""
         ...
 
     async def update(
@@ -52,11 +59,26 @@ class Registry(Protocol):
         user: User | None = None,
         dry_run: bool = False,
         admit: bool = True,
+        manager: str = "",
     ) -> Object:
         """Guaranteed update: `mutate` gets a private copy of the newest object and returns what it
         shall become (None: leave it); called again after every conflict. It may raise to abort.
         `subresource` chooses the strategy ("status", …). `admit=False` skips admission plug-ins,
         for writes that upstream does below them (binding, eviction's budget, token secrets)."""
+        ...
+
+    async def apply(
+        self,
+        resource: Resource,
+        config: Object,
+        *,
+        manager: str,
+        subresource: str = "",
+        force: bool = True,
+        user: User | None = None,
+    ) -> Object:
+        """Server-side apply of `config` (kind, apiVersion, metadata.name and what it sets), which
+        creates the object where there is none."""
         ...
 
     async def delete(

@@ -51,7 +51,7 @@ class Outcome:
     @property
     def same_status(self) -> bool:
         """Whether the code is the recorded one."""
-        return self.status == self.case["status"]
+        return bool(self.status == self.case["status"])
 
     def differences(self) -> list[str]:
         """What differs in body and recorded headers, with paths."""

@@ -96,7 +96,8 @@ class PatchBody:
             return changed
         if self.media_type == patch.STRATEGIC_MERGE_PATCH:
             return patch.strategic_merge_patch(resource, current, self.content)
-        return patch.merge_patch(current, self.content)
+        merged: Object = patch.merge_patch(current, self.content)
+        return merged
 
     def _decode(self, resource: Resource, patched: Object) -> Object:
         kind = _kind_of(resource, patched)
