@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,9 +13,17 @@ from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder, Informer
 from kubeinstall.kubelet.cgroups.manager import PodCgroups
-from kubeinstall.kubelet.config import KubeletConfiguration, KubeletSettings, load_configuration
+from kubeinstall.kubelet.config import (
+    KubeletConfiguration,
+    KubeletSettings,
+    document_of,
+    load_configuration,
+)
 from kubeinstall.kubelet.cri import CRI, CRIError
+from kubeinstall.kubelet.eviction import Eviction
+from kubeinstall.kubelet.garbage import Garbage
 from kubeinstall.kubelet.images import Images
+from kubeinstall.kubelet.logs.rotate import LogRotation
 from kubeinstall.kubelet.machine import allocatable, capacity, read_machine
 from kubeinstall.kubelet.manager import PodManager
 from kubeinstall.kubelet.node.addresses import node_ips, node_name
@@ -24,14 +34,21 @@ from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.paths import Paths
 from kubeinstall.kubelet.probes.manager import ProbeManager
 from kubeinstall.kubelet.runtime import Runtime
+from kubeinstall.kubelet.server.app import Server
+from kubeinstall.kubelet.server.auth import Authenticator, Authorizer
+from kubeinstall.kubelet.server.tls import server_context
+from kubeinstall.kubelet.sources.mirrors import Mirrors
+from kubeinstall.kubelet.sources.static import StaticPods
 from kubeinstall.kubelet.status.manager import StatusManager
 from kubeinstall.kubelet.tokens import Tokens
 from kubeinstall.kubelet.volumes.manager import Volumes
 from kubeinstall.runtime import Component, ComponentContext
+from kubeinstall.runtime.endpoints import serve_endpoints
 
 PODS, SERVICES = "v1/pods", "v1/services"
 USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
 HOUSEKEEPING_SECONDS = 60.0
+RUNTIME_SILENCE_SECONDS = 180.0
 
 
 class Kubelet(Component[KubeletSettings]):
@@ -80,19 +97,74 @@ class Kubelet(Component[KubeletSettings]):
             group.create_task(heartbeat.run(), name="lease")
             group.create_task(parts.runtime.run(), name="runtime")
             group.create_task(services.run(), name="services")
-            try:
-                # What runs must be known before any pod is looked at: nothing may be started twice.
-                await parts.runtime.listed.wait()
-                group.create_task(pods.run(), name="pods")
+            # What runs must be known before any pod is looked at: nothing may be started twice.
+            await parts.runtime.listed.wait()
+            for work in self._sources(client, manager, pods):
+                group.create_task(work, name=getattr(work, "__qualname__", "source"))
+            garbage = Garbage(manager)
+            rotation = LogRotation(
+                cri,
+                parts.runtime,
+                self.config.container_log_max_size,
+                self.config.container_log_max_files,
+            )
+            group.create_task(rotation.run(), name="log rotation")
+            group.create_task(Eviction(manager, garbage).run(), name="eviction")
+            async with self._served(client, manager):
                 await pods.wait_synced()
                 manager.sources_ready.set()
                 await reporter.ready.wait()
                 self.context.ready()
-                await self._housekeeping(manager)
-            finally:
-                await manager.close()
-                await parts.probes.close()
-                await parts.objects.close()
+                try:
+                    await self._housekeeping(manager, garbage)
+                finally:
+                    await manager.close()
+                    await parts.probes.close()
+                    await parts.objects.close()
+
+    def _sources(
+        self, client: ApiClient, manager: PodManager, pods: Informer
+    ) -> list[Coroutine[None, None, None]]:
+        """What feeds pods to the manager: the API, and a folder of manifests."""
+        work = [pods.run()]
+        folder = self.settings.pod_manifest_path or (
+            Path(self.config.static_pod_path) if self.config.static_pod_path else None
+        )
+        if folder is not None:
+            static = StaticPods(folder, self.node_name, manager, self.config.file_check_frequency)
+            mirrors = Mirrors(client, manager, static, lambda: self.node)
+            static.pods_changed = mirrors.wake
+            pods.add_handler(lambda _old, _new: mirrors.wake())
+            work += [static.run(), mirrors.run()]
+        return work
+
+    @asynccontextmanager
+    async def _served(self, client: ApiClient, manager: PodManager) -> AsyncIterator[None]:
+        """The HTTPS server, and health on loopback."""
+        config, parts = self.config, manager.parts
+
+        def runtime_listed() -> None:
+            age = asyncio.get_running_loop().time() - parts.runtime.last_listing
+            if age > RUNTIME_SILENCE_SECONDS:
+                raise TimeoutError(f"PLEG was last seen active {age:.0f}s ago")
+
+        self.context.health.add_check("syncloop", runtime_listed, live=True)
+        self.context.health.add_check("log", lambda: None, live=True)
+        server = Server(
+            manager,
+            Authenticator(client, config.authentication),
+            Authorizer(client, self.node_name, config.authorization),
+            configz=document_of(config),
+            registry=self.context.metrics,
+            debugging=config.enable_debugging_handlers,
+        )
+        tls = server_context(config, self.settings.cert_dir, self.node_name, parts.node_ips)
+        port = config.healthz_port or -1
+        async with (
+            server.serve(config.address, config.port, tls),
+            serve_endpoints(self.context, config.healthz_bind_address, port),
+        ):
+            yield
 
     def _assemble(self, client: ApiClient, cri: CRI) -> tuple[Parts, NodeReporter, Heartbeat]:
         settings, config = self.settings, self.config
@@ -164,10 +236,11 @@ class Kubelet(Component[KubeletSettings]):
         )
         return parts, reporter, heartbeat
 
-    async def _housekeeping(self, manager: PodManager) -> None:
+    async def _housekeeping(self, manager: PodManager, garbage: Garbage) -> None:
         while True:
             manager.clean_up()
             with contextlib.suppress(CRIError, OSError):
+                await garbage.collect()
                 await manager.remove_leftovers()
                 await manager.parts.cgroups.share(manager.active())
             await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -151,6 +151,18 @@ def from_document(document: Mapping[str, Any], source: str) -> KubeletConfigurat
     return KubeletConfiguration(**values)
 
 
+def document_of(config: KubeletConfiguration) -> Object:
+    """The document form, as `/configz` shows it; times as Go durations."""
+    made: Object = {"kind": "KubeletConfiguration", "apiVersion": API_VERSION}
+    for item in fields(KubeletConfiguration):
+        value = getattr(config, item.name)
+        if value is not None:
+            made[_json_name(item.name, item.metadata)] = (
+                f"{value:g}s" if isinstance(value, float) else value
+            )
+    return made
+
+
 def _json_name(attribute: str, metadata: Mapping[str, Any]) -> str:
     if "name" in metadata:
         return str(metadata["name"])

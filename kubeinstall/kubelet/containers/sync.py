@@ -95,7 +95,7 @@ async def _act(
 
 
 def _retry_pause(reason: str) -> float:
-    return 10.0 if reason in ("ImagePullBackOff", "ErrImageNeverPull") else 1.0
+    return 1.0 if reason == "PostStartHookError" else 10.0
 
 
 async def _sandbox(

@@ -1,0 +1,1 @@
+"""The kubelet's HTTPS server: logs, exec, attach, port-forward, stats, metrics."""
