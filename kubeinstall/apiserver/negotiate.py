@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 
 from kubeinstall.errors import NotAcceptable
 
@@ -16,6 +17,9 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
 STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+
+#: The types that can be encoded: in this order clients without a wish get them.
+_SERVED = MEDIA_TYPES if find_spec("kubeinstall.api.protobuf") else MEDIA_TYPES[:2]
 
 _META_GROUP = "meta.k8s.io"
 _TRANSFORMS = {
@@ -72,7 +76,7 @@ def _choose(accept: str, listing: bool) -> Output:
     if not _routable(accept):
         raise _not_acceptable(listing)
     for clause in _parse(accept):
-        for media_type in MEDIA_TYPES:
+        for media_type in _SERVED:
             if not _matches(clause.media_type, media_type):
                 continue
             output = _with_parameters(media_type, clause.parameters)

@@ -70,6 +70,8 @@ async def _create_once(
     resource = served.storage
     fill_metadata(obj)
     strategy.prepare_create(resource, obj)
+    # What admission and strategy left behind, as upstream's types would encode it.
+    obj = codec.normalize(resource, obj)
     hooks = engine.hooks_of(served)
     if hooks is None:
         return await _validate_and_store(engine, served, obj, write, attributes)

@@ -137,6 +137,7 @@ async def _replace(
     resource = target.served.storage
     carry_over(metadata_of(new), old["metadata"])
     strategy.prepare_update(resource, new, old, target.subresource)
+    new = codec.normalize(resource, new)
     hooks = engine.hooks_of(target.served) if not target.subresource else None
     if hooks is None:
         return await _validate_and_store(engine, target, item, new, old, write)

@@ -257,7 +257,7 @@ class Exchange:
             text = f"Audit-Id: {self.audit_id}\r\n{text}"
         if content_type:
             text += f"Content-Type: {content_type}\r\n"
-        for warning in self.warnings:
+        for warning in dict.fromkeys(self.warnings):
             text += f"Warning: 299 - {_quote(warning)}\r\n"
         for name, value in headers:
             text += f"{name}: {value}\r\n"
