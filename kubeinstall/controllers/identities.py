@@ -113,16 +113,20 @@ class AccountTransport:
         self._refresh_at = time.monotonic() + TOKEN_SECONDS * _REFRESH_SHARE
 
     async def _make_account(self) -> None:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        with contextlib.suppress(AlreadyExists):
-            await self._root.create("v1/namespaces", namespace)
         account = {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": self._account, "namespace": NAMESPACE},
         }
         with contextlib.suppress(AlreadyExists):
-            await self._root.create(ACCOUNTS, account)
+            try:
+                await self._root.create(ACCOUNTS, account)
+            except NotFound:
+                # Only a cluster that just began lacks the namespace; the role has no right to make it.
+                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+                with contextlib.suppress(AlreadyExists):
+                    await self._root.create("v1/namespaces", namespace)
+                await self._root.create(ACCOUNTS, account)
 
 
 class Identities:
