@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from kubeinstall.api.codec.gojson import JSONError, check
+from kubeinstall.api.patch.gojson import explain
 from kubeinstall.errors import BadRequest
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -28,7 +28,7 @@ def decode(body: bytes, content_type: str) -> Any:
     try:
         patch = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {_why(body, error)}") from error
+        raise BadRequest(f"error decoding patch: {explain(body)}") from error
     if patch is None:
         return [] if content_type == JSON_PATCH else {}
     if not isinstance(patch, list if content_type == JSON_PATCH else dict):
@@ -43,14 +43,6 @@ def decode(body: bytes, content_type: str) -> Any:
                         operation[key], "string", f" struct field jsonPatchOp.{key} of type"
                     )
     return patch
-
-
-def _why(body: bytes, error: Exception) -> str:
-    try:
-        check(body.decode("utf-8", "replace"))
-    except JSONError as explained:
-        return str(explained)
-    return str(error)
 
 
 def _wrong(value: Any, go_type: str, where: str = " value of type") -> BadRequest:
