@@ -73,6 +73,7 @@ def summary(result: RunResult, *, dry_run: bool = False) -> str:
         changed = "changed=0, the cluster was as configured"
     parts = [f"{len(tasks)} tasks in {result.seconds:.1f} s", changed]
     ready = result.facts.get("node_ready_seconds")
-    if ready is not None and result.changed and not dry_run:
+    started = any(change.startswith("start kube") for change in result.changes)
+    if ready is not None and started and not dry_run:
         parts.append(f"node Ready {ready:.1f} s after its processes started")
     return ", ".join(parts)
