@@ -8,10 +8,11 @@ version and in the form of `codec.normalize`; they are in it afterwards too.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Final
 
-from kubeinstall.api import defaults
+from kubeinstall.api import codec, defaults, schema
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.strategy import custom, objects, pods, services, workloads
 from kubeinstall.api.strategy.generic import (
@@ -193,6 +194,10 @@ def prepare_create(resource: Resource, obj: Object) -> None:
     if create is not None:
         create(obj)
     defaults.apply(resource, obj)
+    status = _status_type(resource.group, resource.version, resource.kind)
+    if status:
+        # A status that was cleared still has what Go always writes (`replicas: 0`).
+        obj["status"] = codec.normalize_part(status, obj.get("status") or {})
 
 
 def prepare_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
@@ -213,6 +218,14 @@ def prepare_update(resource: Resource, new: Object, old: Object, subresource: st
         update(new, old)
     keep_system_fields(new, old)
     defaults.apply(resource, new)
+
+
+@functools.cache
+def _status_type(group: str, version: str, kind: str) -> str:
+    """The type of a kind's status; empty when it has none."""
+    type_ = schema.type_of(group, version, kind)
+    field = type_.fields.get("status") if type_ else None
+    return field.shape.type_name if field else ""
 
 
 __all__ = ["prepare_create", "prepare_update"]

@@ -21,13 +21,16 @@ _NOT_FOR_STATUS: Final = (
 
 
 def take(new: Object, old: Object, *names: str) -> None:
-    """Make fields of `new` what they are in `old`, missing included."""
+    """Make fields of `new` what they are in `old`, missing included.
+
+    Dicts are copied one level deep: what fills `new` in later must not reach into `old`.
+    """
     for name in names:
         value = old.get(name, _MISSING)
         if value is _MISSING:
             new.pop(name, None)
         else:
-            new[name] = value
+            new[name] = dict(value) if type(value) is dict else value
 
 
 def metadata(obj: Object) -> Object:
