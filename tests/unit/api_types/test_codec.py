@@ -12,18 +12,9 @@ from kubeinstall.api.codec import Kind, gojson, yamldoc
 from kubeinstall.errors import BadRequest, Invalid, StatusError, UnsupportedMediaType
 
 from . import reference
+from .paths import find, resource_of
 
 _JSON = "application/json"
-
-
-def _resource(path: str) -> resources.Resource | None:
-    parts = path.partition("?")[0].strip("/").split("/")
-    group, version, rest = ("", parts[1], parts[2:])
-    if parts[0] == "apis":
-        group, version, rest = parts[1], parts[2], parts[3:]
-    if rest[:1] == ["namespaces"] and len(rest) > 2:
-        rest = rest[2:]
-    return resources.find(group, version, rest[0]) if len(rest) == 1 else None
 
 
 def _validation(path: str) -> codec.FieldValidation:
@@ -40,7 +31,7 @@ def _content_type(case: dict[str, Any]) -> str:
 
 
 def _decode(case: dict[str, Any]) -> codec.Decoded | StatusError:
-    resource = _resource(case["path"])
+    resource = resource_of(case["path"])
     assert resource is not None
     try:
         return codec.decode(
@@ -102,14 +93,8 @@ def test_recorded_warnings() -> None:
     assert compared >= 25
 
 
-def _find(group: str, version: str, name: str) -> resources.Resource:
-    found = resources.find(group, version, name)
-    assert found is not None
-    return found
-
-
-_PODS = _find("", "v1", "pods")
-_CONFIG_MAPS = _find("", "v1", "configmaps")
+_PODS = find("", "v1", "pods")
+_CONFIG_MAPS = find("", "v1", "configmaps")
 
 
 def _refusal(resource: resources.Resource, body: bytes, **options: Any) -> str:
@@ -225,18 +210,18 @@ def test_values_take_go_s_form() -> None:
 
 
 def test_missing_values_that_go_always_writes() -> None:
-    node = codec.decode(_find("", "v1", "nodes"), b"{}", _JSON).object
+    node = codec.decode(find("", "v1", "nodes"), b"{}", _JSON).object
     assert node["status"]["daemonEndpoints"] == {"kubeletEndpoint": {"Port": 0}}
     assert node["status"]["nodeInfo"]["kubeletVersion"] == ""
     pod = codec.decode(_PODS, b'{"spec":{}}', _JSON).object
     assert pod["spec"] == {"containers": None}
     assert pod["status"] == {}
-    role = codec.decode(_find("rbac.authorization.k8s.io", "v1", "roles"), b"{}", _JSON).object
+    role = codec.decode(find("rbac.authorization.k8s.io", "v1", "roles"), b"{}", _JSON).object
     assert role["rules"] is None
 
 
 def test_other_versions_of_a_kind() -> None:
-    scalers = _find("autoscaling", "v2", "horizontalpodautoscalers")
+    scalers = find("autoscaling", "v2", "horizontalpodautoscalers")
     message = _refusal(
         scalers, b'{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler","metadata":{}}'
     )
