@@ -54,6 +54,8 @@ def validate_update(
     if errors:
         return errors
     check_metadata(errors, new["metadata"], namespaced=resource.namespaced, name=_existing_name)
+    if subresource == "binding":
+        return errors  # upstream's binding writes the node's name past the strategy of pods
     if (resource.group, resource.name) == ("", "pods") and subresource in _POD_SUBRESOURCES:
         _POD_SUBRESOURCES[subresource](errors, new, old)
     elif subresource == "status":

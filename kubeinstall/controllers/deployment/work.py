@@ -32,9 +32,10 @@ class Work:
         if facts.notes(self.deployment).get(facts.REVISION) == revision:
             return
         meta = self.deployment["metadata"]
-        patch = {"metadata": {"annotations": {facts.REVISION: revision}}}
-        self.deployment = await self.client.patch(
-            DEPLOYMENTS, meta["name"], patch, meta["namespace"]
+        notes = {**(meta.get("annotations") or {}), facts.REVISION: revision}
+        # An update, as upstream's: the controller's role has no right to patch Deployments.
+        self.deployment = await self.client.update(
+            DEPLOYMENTS, {**self.deployment, "metadata": {**meta, "annotations": notes}}
         )
 
     async def scale(self, rs: Object, size: int) -> Object:
