@@ -15,6 +15,8 @@ from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.registry import Registry
 from kubeinstall.errors import AlreadyExists, NotFound
 
+_PRODUCER = "api-priority-and-fairness-config-producer-v1"
+_CONSUMER = "api-priority-and-fairness-config-consumer-v1"
 AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
 _GROUP = "flowcontrol.apiserver.k8s.io"
 _ALL_RESOURCES: Object = {
@@ -158,7 +160,7 @@ async def _reconcile(registry: Registry, plural: str, name: str, spec: Object) -
             "spec": copy.deepcopy(spec),
         }
         try:
-            await registry.create(resource, obj)
+            await registry.create(resource, obj, manager=_PRODUCER)
         except AlreadyExists:
             return
         return
@@ -170,7 +172,7 @@ async def _reconcile(registry: Registry, plural: str, name: str, spec: Object) -
             current["spec"] = copy.deepcopy(spec)
             return current
 
-        await registry.update(resource, "", name, mutate)
+        await registry.update(resource, "", name, mutate, manager=_PRODUCER)
 
 
 def _untouched(present: Object) -> bool:
@@ -180,22 +182,22 @@ def _untouched(present: Object) -> bool:
 async def _mark_found(registry: Registry, name: str, level: str) -> None:
     """Say in the status that the priority level exists, as upstream's config consumer does."""
 
-    def mutate(current: Object) -> Object | None:
-        conditions = (current.get("status") or {}).get("conditions") or []
-        if any(c.get("type") == "Dangling" and c.get("status") == "False" for c in conditions):
-            return None
-        current["status"] = {
-            "conditions": [
-                {
-                    "type": "Dangling",
-                    "status": "False",
-                    "lastTransitionTime": times.now(),
-                    "reason": "Found",
-                    "message": "This FlowSchema references the PriorityLevelConfiguration object "
-                    f'named "{level}" and it exists',
-                }
-            ]
-        }
-        return current
-
-    await registry.update(kind("flowschemas", _GROUP), "", name, mutate, subresource="status")
+    resource = kind("flowschemas", _GROUP)
+    conditions = (registry.get(resource, name).get("status") or {}).get("conditions") or []
+    if any(c.get("type") == "Dangling" and c.get("status") == "False" for c in conditions):
+        return
+    condition = {
+        "type": "Dangling",
+        "status": "False",
+        "lastTransitionTime": times.now(),
+        "reason": "Found",
+        "message": "This FlowSchema references the PriorityLevelConfiguration object "
+        f'named "{level}" and it exists',
+    }
+    config = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name},
+        "status": {"conditions": [condition]},
+    }
+    await registry.apply(resource, config, manager=_CONSUMER, subresource="status")

@@ -39,7 +39,7 @@ def default_objects() -> Iterator[tuple[Resource, Object]]:
     for name, rules in all_cluster_roles().items():
         yield cluster_role, _named(name, rules=rules)
     for name in roles.aggregated_roles():
-        yield cluster_role, _named(name, rules=[], aggregationRule=roles.aggregation_rule(name))
+        yield cluster_role, _named(name, aggregationRule=roles.aggregation_rule(name))
     for (namespace, name), rules in bindings.namespace_roles().items():
         yield kind("roles", RBAC_GROUP), _named(name, namespace, rules=rules)
     for name, (role, subjects) in all_cluster_role_bindings().items():
@@ -159,15 +159,17 @@ def repaired(present: Object, wanted: Object) -> Object | None:
 async def aggregate(registry: Registry, name: str) -> None:
     """Set an aggregated ClusterRole's rules to those of the roles that it selects."""
     resource = kind("clusterroles", RBAC_GROUP)
-    rules = aggregated_rules(registry, registry.get(resource, name))
-
-    def mutate(current: Object) -> Object | None:
-        if (current.get("rules") or []) == rules:
-            return None
-        current["rules"] = rules
-        return current
-
-    await registry.update(resource, "", name, mutate)
+    role = registry.get(resource, name)
+    rules = aggregated_rules(registry, role)
+    if (role.get("rules") or []) == rules:
+        return
+    config = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+    await registry.apply(resource, config, manager="clusterrole-aggregation-controller")
 
 
 def aggregated_rules(registry: Registry, role: Object) -> list[Object]:

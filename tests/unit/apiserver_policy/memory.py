@@ -44,7 +44,13 @@ class MemoryRegistry:
         ]
 
     async def create(
-        self, resource: Resource, obj: Object, user: User | None = None, *, dry_run: bool = False
+        self,
+        resource: Resource,
+        obj: Object,
+        user: User | None = None,
+        *,
+        dry_run: bool = False,
+        manager: str = "",
     ) -> Object:
         metadata = obj["metadata"]
         if (metadata.get("namespace", ""), metadata["name"]) in self._of(resource):
@@ -62,12 +68,28 @@ class MemoryRegistry:
         user: User | None = None,
         dry_run: bool = False,
         admit: bool = True,
+        manager: str = "",
     ) -> Object:
         current = self.get(resource, name, namespace)
         changed = mutate(current)
         if changed is None or dry_run:
             return current
         return self._store(resource, changed)
+
+    async def apply(
+        self,
+        resource: Resource,
+        config: Object,
+        *,
+        manager: str,
+        subresource: str = "",
+        force: bool = True,
+        user: User | None = None,
+    ) -> Object:
+        metadata = config["metadata"]
+        current = self.get(resource, metadata["name"], metadata.get("namespace", ""))
+        rest = {key: value for key, value in config.items() if key != "metadata"}
+        return self._store(resource, {**current, **copy.deepcopy(rest)})
 
     async def delete(
         self,

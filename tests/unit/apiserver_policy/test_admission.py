@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission.chain import Chain, enabled_names
 from kubeinstall.apiserver.admission.defaults import (
     DefaultStorageClass,
@@ -14,7 +15,7 @@ from kubeinstall.apiserver.admission.limits import LimitRanger
 from kubeinstall.apiserver.admission.namespaces import NamespaceLifecycle
 from kubeinstall.apiserver.admission.pods import DefaultTolerationSeconds, Priority, RuntimeClass
 from kubeinstall.apiserver.admission.service_accounts import ServiceAccount
-from kubeinstall.apiserver.request import DELETE, UPDATE
+from kubeinstall.apiserver.request import DELETE, UPDATE, AdmissionAttributes
 from kubeinstall.errors import Forbidden, NotFound, SettingsError
 from tests.unit.apiserver_policy.memory import MemoryRegistry, pod, write
 
@@ -117,7 +118,7 @@ async def test_limit_defaults(registry: MemoryRegistry) -> None:
         ),
     ],
 )
-async def test_limits_are_enforced(registry: MemoryRegistry, resources: dict, told: str) -> None:
+async def test_limits_are_enforced(registry: MemoryRegistry, resources: Object, told: str) -> None:
     registry.put("limitranges", LIMITS)
     wanted = pod(containers=[{"name": "c", "resources": resources}])
     with pytest.raises(Forbidden) as caught:
@@ -284,13 +285,16 @@ async def test_storage(registry: MemoryRegistry) -> None:
             },
             "storage.k8s.io",
         )
-    claim = {"metadata": {"name": "c"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    claim: Object = {
+        "metadata": {"name": "c"},
+        "spec": {"resources": {"requests": {"storage": "1Gi"}}},
+    }
     await DefaultStorageClass(registry).mutate(write("persistentvolumeclaims", claim))
     assert claim["spec"]["storageClassName"] == "new"
     await StorageObjectInUseProtection().mutate(write("persistentvolumeclaims", claim))
     assert claim["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
 
-    def resize(phase: str, storage_class: str) -> None:
+    def resize(phase: str, storage_class: str) -> AdmissionAttributes:
         old = {**claim, "spec": {**claim["spec"], "storageClassName": storage_class}}
         old["status"] = {"phase": phase}
         new = {**old, "spec": {**old["spec"], "resources": {"requests": {"storage": "2Gi"}}}}

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from multidict import CIMultiDict
 
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authn import impersonate
 from kubeinstall.apiserver.authn.authenticator import Authenticator
 from kubeinstall.apiserver.authn.bootstrap_tokens import BootstrapTokens
@@ -112,7 +113,7 @@ def tokens(registry: MemoryRegistry, key_file: Path) -> ServiceAccountTokens:
     )
 
 
-def claims_of(registry: MemoryRegistry, **changes: object) -> dict:
+def claims_of(registry: MemoryRegistry, **changes: object) -> Object:
     account = registry.objects[("", "serviceaccounts")][("ns", "bot")]
     made = bound_claims(
         issuer=ISSUER,
@@ -185,7 +186,9 @@ async def test_bound_token(tokens: ServiceAccountTokens, registry: MemoryRegistr
         {"sub": "system:serviceaccount:kube-system:admin"},
     ],
 )
-def test_wrong_claims(tokens: ServiceAccountTokens, registry: MemoryRegistry, change: dict) -> None:
+def test_wrong_claims(
+    tokens: ServiceAccountTokens, registry: MemoryRegistry, change: Object
+) -> None:
     token = tokens.issue(claims_of(registry, **change))
     with pytest.raises(Unauthorized):
         tokens.verify(token)
@@ -246,7 +249,7 @@ def test_legacy_token(tokens: ServiceAccountTokens, registry: MemoryRegistry) ->
     assert tokens.verify(token).user.name == "system:serviceaccount:ns:bot"
 
 
-def bootstrap_secret(**data: str) -> dict:
+def bootstrap_secret(**data: str) -> Object:
     plain = {
         "token-id": "abcdef",
         "token-secret": "0123456789abcdef",
@@ -282,7 +285,7 @@ def test_bootstrap_token(registry: MemoryRegistry) -> None:
         {"auth-extra-groups": "system:masters"},
     ],
 )
-def test_bad_bootstrap_tokens(registry: MemoryRegistry, data: dict) -> None:
+def test_bad_bootstrap_tokens(registry: MemoryRegistry, data: Object) -> None:
     registry.put("secrets", bootstrap_secret(**data))
     with pytest.raises(Unauthorized):
         BootstrapTokens(registry).user("abcdef.0123456789abcdef")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission import usage
 from kubeinstall.apiserver.admission.quota import ResourceQuota
 from kubeinstall.apiserver.authz.kinds import kind
@@ -13,20 +15,21 @@ from kubeinstall.errors import Forbidden
 from tests.unit.apiserver_policy.memory import MemoryRegistry, pod, write
 
 
-def quota(name: str = "q", *, hard: dict, **spec: object) -> dict:
+def quota(name: str = "q", *, hard: Object, **spec: object) -> Object:
     return {"metadata": {"name": name, "namespace": "ns"}, "spec": {"hard": hard, **spec}}
 
 
-def sized(name: str, cpu: str = "1", memory: str = "1Gi", **spec: object) -> dict:
+def sized(name: str, cpu: str = "1", memory: str = "1Gi", **spec: Any) -> Object:
     resources = {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu}}
     return pod(name, containers=[{"name": "c", "resources": resources}], **spec)
 
 
-def used(registry: MemoryRegistry, name: str = "q") -> dict:
-    return registry.get(kind("resourcequotas"), name, "ns")["status"]["used"]
+def used(registry: MemoryRegistry, name: str = "q") -> Object:
+    found: Object = registry.get(kind("resourcequotas"), name, "ns")["status"]["used"]
+    return found
 
 
-async def admit(plugin: ResourceQuota, registry: MemoryRegistry, obj: dict) -> None:
+async def admit(plugin: ResourceQuota, registry: MemoryRegistry, obj: Object) -> None:
     await plugin.validate(write("pods", obj))
     registry.put("pods", obj)
 
@@ -118,7 +121,7 @@ async def test_dry_run_takes_nothing() -> None:
         ),
     ],
 )
-def test_scopes(spec: dict, matches: set[str]) -> None:
+def test_scopes(spec: Object, matches: set[str]) -> None:
     pods = {
         "plain": pod("plain"),
         "sized": sized("sized"),

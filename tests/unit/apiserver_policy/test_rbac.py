@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz import Authorizer, escalation, forbidden
 from kubeinstall.apiserver.authz.kinds import RBAC_GROUP
-from kubeinstall.apiserver.request import UPDATE, Attributes, User
+from kubeinstall.apiserver.request import UPDATE, Attributes, Decision, User
 from kubeinstall.errors import Forbidden, NotFound, SettingsError
 from tests.unit.apiserver_policy.memory import MemoryRegistry, write
 
@@ -14,11 +17,13 @@ JANE = User("jane", groups=("dev", "system:authenticated"))
 ADMIN = User("root", groups=("system:masters",))
 
 
-def role(name: str, *rules: dict, namespace: str = "ns") -> dict:
+def role(name: str, *rules: Object, namespace: str = "ns") -> Object:
     return {"metadata": {"name": name, "namespace": namespace}, "rules": list(rules)}
 
 
-def binding(name: str, role_kind: str, role_name: str, subject: dict, namespace: str = "") -> dict:
+def binding(
+    name: str, role_kind: str, role_name: str, subject: Object, namespace: str = ""
+) -> Object:
     return {
         "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
         "roleRef": {"apiGroup": RBAC_GROUP, "kind": role_kind, "name": role_name},
@@ -35,7 +40,9 @@ def registry() -> MemoryRegistry:
     return MemoryRegistry()
 
 
-def ask(authorizer: Authorizer, user: User, verb: str, resource: str = "pods", **more: str):
+def ask(
+    authorizer: Authorizer, user: User, verb: str, resource: str = "pods", **more: Any
+) -> Decision:
     return authorizer.authorize(Attributes(user, verb, resource=resource, **more))
 
 
@@ -99,7 +106,7 @@ def test_resource_names_and_the_cache(registry: MemoryRegistry) -> None:
         ({"verbs": ["*"], "apiGroups": [""], "resources": ["*"]}, "scale", True),
     ],
 )
-def test_wildcards(registry: MemoryRegistry, rule: dict, asked: str, allowed: bool) -> None:
+def test_wildcards(registry: MemoryRegistry, rule: Object, asked: str, allowed: bool) -> None:
     authorizer = Authorizer(registry)
     registry.put("clusterroles", {"metadata": {"name": "w"}, "rules": [rule]}, RBAC_GROUP)
     subject = {"kind": "User", "name": "jane"}

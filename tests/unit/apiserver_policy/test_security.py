@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission.security import PodSecurity
 from kubeinstall.apiserver.admission.security.policy import Level, violations
 from kubeinstall.apiserver.request import UPDATE
@@ -20,7 +21,7 @@ RESTRICTED = Level("restricted")
 BASELINE = Level("baseline")
 
 
-def with_context(**security: object) -> dict:
+def with_context(**security: object) -> Object:
     return pod(containers=[{"name": "c", "securityContext": {**GOOD, **security}}])
 
 
@@ -85,7 +86,7 @@ def test_a_plain_pod_is_baseline_not_restricted() -> None:
         ),
     ],
 )
-def test_baseline(bad: dict, told: str) -> None:
+def test_baseline(bad: Object, told: str) -> None:
     assert violations(BASELINE, bad) == told
 
 
