@@ -33,12 +33,6 @@ class _Side(asyncio.Protocol):
         if self.other is not None:
             self.other.write(data)
 
-    def eof_received(self) -> bool:
-        if self.other is not None and self.other.can_write_eof():
-            self.other.write_eof()
-            return True
-        return False
-
     def pause_writing(self) -> None:
         if self.other is not None and not self.other.is_closing():
             self.other.pause_reading()
