@@ -10,7 +10,7 @@ from kubeinstall.storage.store import Store
 
 
 async def open_store(url: str) -> Store:
-    """Open `sqlite:///path/of/state.db`.
+    """Open `sqlite:///path/of/state.db` or `etcd://host:2379,host:2379?cacert=FILE&cert=FILE&key=FILE`.
 
     Raises `SettingsError` for a URL that no driver takes and `StoreError` when the datastore cannot be opened.
     """
@@ -21,4 +21,9 @@ async def open_store(url: str) -> Store:
         if parts.netloc or not parts.path.startswith("/"):
             raise SettingsError(f"storage-url: {url!r}: write sqlite:// and an absolute path")
         return await SQLiteStore.open(Path(parts.path))
-    raise SettingsError(f"storage-url: {url!r}: no driver for {parts.scheme!r}; use sqlite:///path")
+    if parts.scheme == "etcd":
+        from kubeinstall.storage.etcd import EtcdEndpoints, EtcdStore
+
+        return await EtcdStore.open(EtcdEndpoints.parse(url))
+    known = "sqlite:///path or etcd://host:port"
+    raise SettingsError(f"storage-url: {url!r}: no driver for {parts.scheme!r}; use {known}")

@@ -54,8 +54,11 @@ class StoreWatch(Protocol):
     """A running watch: iterate over batches, in order and without gaps; close it when done.
 
     Raises `RevisionCompacted` when the history after the revision asked for is gone, and `StoreError` when the consumer
-    is too slow or the store fails; the caller then reads anew.
+    is too slow or the store fails; the caller then reads anew. A batch may be empty: then only `revision`
+    moved on, by a write elsewhere.
     """
+
+    revision: int  # everything up to here has been delivered
 
     def __aiter__(self) -> AsyncIterator[list[StoreEvent]]: ...
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from kubeinstall.storage import Store, open_store
+from tests.support.etcd import run_etcd
 
 Opener = Callable[[], Awaitable[Store]]
 
 
-@pytest.fixture(params=["sqlite"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+@pytest.fixture(params=["sqlite", "etcd"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Opens the same datastore, again and again."""
-    urls = {"sqlite": f"sqlite://{tmp_path}/state.db"}
+    with ExitStack() as stack:
+        url = f"sqlite://{tmp_path}/state.db"
+        if request.param == "etcd":
+            url = stack.enter_context(run_etcd(tmp_path)).url
 
-    async def reopen() -> Store:
-        return await open_store(urls[request.param])
+        async def reopen() -> Store:
+            return await open_store(url)
 
-    return reopen
+        yield reopen
 
 
 @pytest.fixture

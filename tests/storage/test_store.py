@@ -121,7 +121,7 @@ async def test_watch_from_compacted_history_is_refused(store: Store) -> None:
     await store.update(A, b"3", expected=second)
     await store.compact(second)
     with pytest.raises(RevisionCompacted):
-        await take(store.watch(PODS, since=first), 1)
+        await take(store.watch(PODS, since=first - 1), 1)
     events = await take(store.watch(PODS, since=second), 1)
     assert (events[0].value, events[0].previous) == (b"3", b"2")
 

@@ -59,7 +59,8 @@ class Cacher:
         """Read everything, and the recent history that lets watchers of a former process resume."""
         self.revision = await self.store.current_revision()
         compacted = await self.store.compacted_revision()
-        self._floor = max(compacted, self.revision - REPLAY_REVISIONS)
+        # etcd counts from 1, and nothing happened at 1.
+        self._floor = max(compacted, self.revision - REPLAY_REVISIONS, min(1, self.revision))
         await self._load()
         await self._replay()
 
@@ -70,7 +71,7 @@ class Cacher:
             async for batch in watch:
                 for event in batch:
                     self._apply(event)
-                self.advance(batch[-1].revision)
+                self.advance(watch.revision)
         finally:
             watch.close()
 
@@ -134,7 +135,7 @@ class Cacher:
                 for event in batch:
                     if event.revision <= self.revision:
                         self._cache(_prefix_of(event.key)).replay(event)
-                if batch[-1].revision >= self.revision:
+                if watch.revision >= self.revision:
                     return
         except RevisionCompacted as error:
             raise StoreError(f"history went away while the cache was filled: {error}") from error

@@ -215,7 +215,7 @@ class SQLiteWatch:
     def __init__(self, store: SQLiteStore, prefix: str, since: int, head: int) -> None:
         self._store = store
         self._prefix = prefix
-        self._since = since
+        self.revision = since
         self._head = head  # live events begin after this revision
         self._buffer: deque[StoreEvent] = deque()
         self._wake = asyncio.Event()
@@ -223,7 +223,7 @@ class SQLiteWatch:
 
     def feed(self, events: list[StoreEvent]) -> None:
         """Take live events; a consumer too far behind loses its watch rather than our memory."""
-        self._buffer.extend(event for event in events if event.key.startswith(self._prefix))
+        self._buffer.extend(events)
         if len(self._buffer) > WATCH_BUFFER:
             self.fail(StoreError("the watch is too slow"))
         self._wake.set()
@@ -241,24 +241,25 @@ class SQLiteWatch:
         self._wake.set()
 
     async def __aiter__(self) -> AsyncIterator[list[StoreEvent]]:
-        since = self._since
-        while since < self._head:
-            batch = await self._store.history(since, self._head)
+        while self.revision < self._head:
+            batch = await self._store.history(self.revision, self._head)
             if not batch:
                 break
-            since = batch[-1].revision
-            wanted = [event for event in batch if event.key.startswith(self._prefix)]
-            if wanted:
-                yield wanted
+            self.revision = batch[-1].revision
+            yield self._wanted(batch)
         while True:
             await self._wake.wait()
             self._wake.clear()
             if self._failure is not None:
                 raise self._failure
-            batch = [event for event in self._buffer if event.revision > since]
+            batch = [event for event in self._buffer if event.revision > self.revision]
             self._buffer.clear()
             if batch:
-                yield batch
+                self.revision = batch[-1].revision
+                yield self._wanted(batch)
+
+    def _wanted(self, batch: list[StoreEvent]) -> list[StoreEvent]:
+        return [event for event in batch if event.key.startswith(self._prefix)]
 
 
 def _guard(key: str, expected: int) -> int:
