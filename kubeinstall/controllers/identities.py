@@ -123,7 +123,11 @@ class AccountTransport:
                 await self._root.create(ACCOUNTS, account)
             except NotFound:
                 # Only a cluster that just began lacks the namespace; the role has no right to make it.
-                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+                namespace = {
+                    "apiVersion": "v1",
+                    "kind": "Namespace",
+                    "metadata": {"name": NAMESPACE},
+                }
                 with contextlib.suppress(AlreadyExists):
                     await self._root.create("v1/namespaces", namespace)
                 await self._root.create(ACCOUNTS, account)

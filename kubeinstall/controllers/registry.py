@@ -106,6 +106,52 @@ ENTRIES: tuple[Entry, ...] = (
         "disruption.controller:DisruptionController",
         "disruption-controller",
     ),
+    Entry(
+        "serviceaccount-token-controller",
+        "tokens.secrets:TokensController",
+        "service-account-controller",
+    ),
+    Entry(
+        "bootstrap-signer-controller",
+        "tokens.bootstrap:BootstrapSignerController",
+        "bootstrap-signer",
+    ),
+    Entry("token-cleaner-controller", "tokens.bootstrap:TokenCleanerController", "token-cleaner"),
+    Entry(
+        "certificatesigningrequest-approving-controller",
+        "certificates.approving:CSRApprovingController",
+        "certificate-controller",
+    ),
+    Entry(
+        "certificatesigningrequest-signing-controller",
+        "certificates.signing:CSRSigningController",
+        "certificate-controller",
+    ),
+    Entry(
+        "certificatesigningrequest-cleaner-controller",
+        "certificates.cleaning:CSRCleanerController",
+        "certificate-controller",
+    ),
+    Entry(
+        "clusterrole-aggregation-controller",
+        "rbac.aggregation:ClusterRoleAggregationController",
+        "clusterrole-aggregation-controller",
+    ),
+    Entry(
+        "persistentvolume-binder-controller",
+        "storage.binding:PersistentVolumeBinder",
+        "persistent-volume-binder",
+    ),
+    Entry(
+        "persistentvolume-protection-controller",
+        "storage.protection:PVProtectionController",
+        "pv-protection-controller",
+    ),
+    Entry(
+        "persistentvolumeclaim-protection-controller",
+        "storage.protection:PVCProtectionController",
+        "pvc-protection-controller",
+    ),
     # Last: it shares the informers of whole objects that the others have asked for.
     Entry(
         "garbage-collector-controller",

@@ -1,0 +1,1 @@
+"""Fills aggregated ClusterRoles with the rules of the roles that they select."""
