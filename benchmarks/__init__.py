@@ -1,0 +1,1 @@
+"""Measurements; results and how to repeat them are in docs/benchmarks.md."""
