@@ -183,10 +183,10 @@ async def _prepare(server: RunningServer, session: aiohttp.ClientSession) -> Non
             text = await answer.text()
             if answer.status not in (201, 409):
                 print(f"fixture {path}: {answer.status} {text}")
-    url = f"{server.url}{fixtures.DEPLOYMENT}/status?fieldManager=kube-controller-manager"
+    status = f"{server.url}{fixtures.DEPLOYMENT}/status?fieldManager=kube-controller-manager"
     headers = {"Content-Type": "application/merge-patch+json", **_ADMIN}
     data = json.dumps(fixtures.DEPLOYMENT_STATUS)
-    async with session.patch(url, data=data, headers=headers) as answer:
+    async with session.patch(status, data=data, headers=headers) as answer:
         if answer.status != 200:
             print(f"fixture status: {answer.status} {await answer.text()}")
 
