@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubeinstall.api import resources
 from kubeinstall.api.discovery import Discovery
@@ -14,6 +15,9 @@ from kubeinstall.api.resources import Resource
 from kubeinstall.api.selectors import selectable_fields
 from kubeinstall.api.types import Object
 from kubeinstall.storage.cache import Cacher, ResourceCache
+
+if TYPE_CHECKING:
+    from kubeinstall.api.openapi import OpenAPI
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +47,14 @@ class Catalog:
         self._served: dict[tuple[str, str, str], Served] = {}
         self._groups: dict[tuple[str, str], int] = {}
         self._discovery: Discovery | None = None
+        self._openapi: OpenAPI | None = None
         for resource in resources.builtin():
             self.add(resource, resources.find_storage(resource))
 
     def add(self, resource: Resource, storage: Resource) -> None:
         """Begin to serve a resource (again)."""
         key = (resource.group, resource.version, resource.name)
-        self._discovery = None
+        self._discovery = self._openapi = None
         if key not in self._served:
             self._groups[key[:2]] = self._groups.get(key[:2], 0) + 1
         names = f'"kind":"{{}}","apiVersion":"{resource.api_version}",'
@@ -64,7 +69,7 @@ class Catalog:
     def remove(self, resource: Resource) -> None:
         """Cease to serve a resource."""
         key = (resource.group, resource.version, resource.name)
-        self._discovery = None
+        self._discovery = self._openapi = None
         if self._served.pop(key, None) is not None:
             self._groups[key[:2]] -= 1
 
@@ -75,6 +80,15 @@ class Catalog:
             extra = [one.resource for one in self._served.values() if not one.resource.builtin]
             self._discovery = Discovery(extra)
         return self._discovery
+
+    @property
+    def openapi(self) -> OpenAPI:
+        """The OpenAPI documents of what is served now."""
+        if self._openapi is None:
+            from kubeinstall.api.openapi import OpenAPI
+
+            self._openapi = OpenAPI()
+        return self._openapi
 
     def find(self, group: str, version: str, name: str) -> Served | None:
         """The resource of a path, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ class Core:
     streams: Streams
     kubelets: Kubelets
     health: Health
+    #: Held while a large document is built.
+    building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def cache(self, served: Served) -> ResourceCache:
         """The watch cache of a resource."""
