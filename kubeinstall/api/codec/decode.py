@@ -68,6 +68,8 @@ def decode_kind(
             return Decoded(quick)
     node, duplicates = _parse(expected, data, media)
     found = envelope.identify(node, expected, data)
+    if found.retired:
+        envelope.fits(found, expected)
     name = envelope.type_name(found, expected)
     reading = Reading()
     plain = reading.read(name, Pairs() if node is None else node)

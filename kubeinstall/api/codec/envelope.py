@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from kubeinstall.api import schema
 from kubeinstall.api.codec.gojson import Number, Pairs
+from kubeinstall.api.codec.retired import RETIRED
 from kubeinstall.api.codec.scalars import Mismatch
 from kubeinstall.errors import BadRequest
 
 _SCHEME: Final = "pkg/api/legacyscheme/scheme.go:30"
+#: Groups that servers of their own hold types for.
+_SCHEMES: Final = {"apiextensions.k8s.io": "pkg/apiserver/apiserver.go:54"}
 _SUMMARY: Final = 30
 _META_GO: Final = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
@@ -42,8 +45,14 @@ class Kind:
     @property
     def internal(self) -> str:
         """How upstream's conversion messages name its internal type: `apps.Deployment`."""
-        package = _INTERNAL.get(self.group, self.group.partition(".")[0])
+        group = RETIRED.get((self.api_version, self.kind), self.group)
+        package = _INTERNAL.get(group, group.partition(".")[0])
         return f"{package}.{self.kind}"
+
+    @property
+    def retired(self) -> bool:
+        """Whether it is of a version that is known and no longer served."""
+        return (self.api_version, self.kind) in RETIRED
 
 
 def summary(data: bytes) -> str:
@@ -130,7 +139,7 @@ def type_name(found: Kind, expected: Kind) -> str:
             found,
             expected,
             f'no kind "{found.kind}" is registered for version "{found.api_version}" '
-            f'in scheme "{_SCHEME}"',
+            f'in scheme "{_SCHEMES.get(expected.group, _SCHEME)}"',
         )
     return name
 

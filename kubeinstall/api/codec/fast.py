@@ -37,22 +37,30 @@ _PLAIN: Final = frozenset(
     (schema.STRING, schema.BOOLEAN, schema.INT32, schema.INT64, schema.NUMBER, schema.BYTES)
 )
 _COLLECTIONS: Final = frozenset((schema.LIST, schema.MAP))
+#: Types whose empty lists stay empty. All others pass through protobuf on their way to upstream's store,
+#: which does not tell an empty list from none; definitions are stored as JSON, reviews not at all.
+_AS_GIVEN: Final = (
+    "io.k8s.apiextensions-apiserver.",
+    "io.k8s.api.authentication.",
+    "io.k8s.api.authorization.",
+)
 
 
 class _Members(dict[str, tuple[Convert | None, bool]]):
     """Checker and "leave out when empty" by member name, compiled when a body first has the member:
     types refer to themselves (JSONSchemaProps), and most fields are never met."""
 
-    def __init__(self, fields: dict[str, Field]) -> None:
+    def __init__(self, fields: dict[str, Field], nulls: bool) -> None:
         super().__init__()
         self._fields = fields
+        self._nulls = nulls
 
     def __missing__(self, name: str) -> tuple[Convert | None, bool]:
         field = self._fields.get(name)
         if field is None:
             raise Mismatch
         convert = None if field.shape.kind == schema.STRING else converter(field.shape)
-        entry = self[name] = (convert, drops_empty(field))
+        entry = self[name] = (convert, drops_empty(field, self._nulls))
         return entry
 
 
@@ -60,7 +68,7 @@ class _Members(dict[str, tuple[Convert | None, bool]]):
 def struct(type_name: str) -> Callable[[Any], Object]:
     """The checker of one struct type, by its full definition name."""
     fields = schema.named(type_name).fields
-    members = _Members(fields)
+    members = _Members(fields, nulls=not type_name.startswith(_AS_GIVEN))
     always = [(field.name, zero(field)) for field in fields.values() if field.always]
 
     def check(value: Any) -> Object:
@@ -87,12 +95,13 @@ def struct(type_name: str) -> Callable[[Any], Object]:
     return check
 
 
-def drops_empty(field: Field) -> bool:
-    """Whether Go leaves the field out when its value is empty."""
+def drops_empty(field: Field, nulls: bool) -> bool:
+    """Whether an empty value is as good as a missing one. With `nulls`, an empty list that is always
+    encoded is: it becomes null."""
     if field.shape.kind in {schema.TIME, schema.MICRO_TIME}:
         return not field.always
     if field.shape.kind in _COLLECTIONS:
-        return not field.always
+        return nulls or not field.always
     return field.shape.kind in _PLAIN and not field.always and not field.pointer
 
 
@@ -149,14 +158,13 @@ def _map(element: Shape) -> Convert:
     convert = converter(element)
     if element.kind == schema.STRING:
         return _string_map
-    # A map of bytes holds null for no bytes, as Go writes a nil slice.
-    missing = None if element.kind in {schema.BYTES, schema.LIST, schema.MAP} else convert
+    keep_null = element.kind in _COLLECTIONS
 
     def check(value: Any) -> Any:
         if type(value) is not dict:
             raise Mismatch
         return {
-            name: convert(each) if each is not None or missing is not None else None
+            name: None if each is None and keep_null else convert(each)
             for name, each in value.items()
         }
 

@@ -75,7 +75,6 @@ _COUNTED: Final = (
     ("", "replicationcontrollers"),
     (_APPS, "deployments"),
     (_APPS, "replicasets"),
-    (_APPS, "statefulsets"),
     ("batch", "cronjobs"),
     ("batch", "jobs"),
     ("policy", "poddisruptionbudgets"),
@@ -116,6 +115,7 @@ _CREATE: Final[dict[tuple[str, str], Create]] = {
     ("", "serviceaccounts"): objects.service_account,
     ("", "services"): services.create,
     (_APPS, "daemonsets"): workloads.create_daemon_set,
+    (_APPS, "statefulsets"): workloads.create_stateful_set,
     ("batch", "jobs"): workloads.create_job,
     (_ADMISSION, "mutatingwebhookconfigurations"): _first_generation,
     (_ADMISSION, "validatingwebhookconfigurations"): _first_generation,
@@ -146,6 +146,7 @@ _UPDATE: Final[dict[tuple[str, str, str], Update]] = {
     (_APPS, "daemonsets", ""): workloads.update_daemon_set,
     (_APPS, "deployments", ""): workloads.update_deployment,
     (_APPS, "deployments", "status"): workloads.update_deployment_status,
+    (_APPS, "statefulsets", ""): workloads.update_stateful_set,
     (_ADMISSION, "mutatingwebhookconfigurations", ""): objects.update_webhooks,
     (_ADMISSION, "validatingwebhookconfigurations", ""): objects.update_webhooks,
     (

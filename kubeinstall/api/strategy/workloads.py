@@ -25,6 +25,27 @@ def update_deployment_status(new: Object, old: Object) -> None:
     take(metadata(new), metadata(old), "labels")
 
 
+def create_stateful_set(obj: Object) -> None:
+    """As other workloads, less what v1.36 turns off (the gate MaxUnavailableStatefulSet)."""
+    obj["status"] = {}
+    set_generation(obj, 1)
+    _rolling(obj).pop("maxUnavailable", None)
+
+
+def update_stateful_set(new: Object, old: Object) -> None:
+    """A maximum that is in use already stays possible."""
+    take(new, old, "status")
+    if "maxUnavailable" not in _rolling(old):
+        _rolling(new).pop("maxUnavailable", None)
+    if not same(new, old, "spec"):
+        bump(new, old)
+
+
+def _rolling(obj: Object) -> Object:
+    strategy = (obj.get("spec") or {}).get("updateStrategy") or {}
+    return strategy.get("rollingUpdate") or {}
+
+
 def create_daemon_set(obj: Object) -> None:
     """The template has a generation of its own, kept in an annotation."""
     obj["status"] = {}

@@ -231,6 +231,34 @@ def test_other_versions_of_a_kind() -> None:
     )
 
 
+def test_retired_versions_are_known() -> None:
+    deployments = find("apps", "v1", "deployments")
+    body = b'{"apiVersion":"extensions/v1beta1","kind":"Deployment","metadata":{},"spec":1}'
+    assert _refusal(deployments, body) == (
+        "the API version in the data (extensions/v1beta1) does not match "
+        "the expected API version (apps/v1)"
+    )
+    assert _refusal(_PODS, body).endswith(
+        "converting (v1beta1.Deployment) to (core.Pod): unknown conversion"
+    )
+    unknown = b'{"apiVersion":"v1","kind":"Deployment","metadata":{}}'
+    assert 'no kind "Deployment" is registered for version "v1"' in _refusal(deployments, unknown)
+
+
+def test_empty_lists_that_are_always_there() -> None:
+    role = codec.decode(
+        find("rbac.authorization.k8s.io", "v1", "roles"), b'{"rules":[]}', _JSON
+    ).object
+    assert role["rules"] is None
+    definition = codec.normalize(
+        find("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
+        {"status": {"conditions": []}},
+    )
+    assert definition["status"]["conditions"] == []
+    secret = codec.decode(find("", "v1", "secrets"), b'{"data":{"a":null,"b":""}}', _JSON).object
+    assert secret["data"] == {"a": "", "b": ""}
+
+
 def test_kinds_without_a_resource() -> None:
     scale = codec.decode_kind(
         Kind("autoscaling", "v1", "Scale"), b'{"spec":{"replicas":0}}', _JSON
