@@ -95,9 +95,6 @@ def _stale(
         translated = answered_by != (destination, port)
         # An untranslated flow is stale once there are endpoints; a node port's flow may belong to
         # another host's service, so only what was translated counts there.
-        if translated:
-            stale = answered_by not in target.allowed
-        else:
-            stale = bool(target.allowed and target.address)
-        if stale:
+        unserved = bool(target.allowed and target.address)
+        if (answered_by not in target.allowed) if translated else unserved:
             yield destination, port, match["reply"]
