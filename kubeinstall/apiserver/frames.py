@@ -106,4 +106,4 @@ class FrameEncoder:
             return orjson.dumps({"type": kind, "object": obj}) + b"\n"
         from kubeinstall.api import protobuf
 
-        return protobuf.encode_watch_event(kind, obj)
+        return protobuf.watch_frame(kind, protobuf.encode(obj))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 
 from kubeinstall.errors import NotAcceptable
 
@@ -17,9 +16,6 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MEDIA_TYPES = (JSON, YAML, PROTOBUF)
 STREAM_TYPES = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
-
-#: The types that can be encoded: in this order clients without a wish get them.
-_SERVED = MEDIA_TYPES if find_spec("kubeinstall.api.protobuf") else MEDIA_TYPES[:2]
 
 _META_GROUP = "meta.k8s.io"
 _TRANSFORMS = {
@@ -59,12 +55,20 @@ class _Clause:
         return 1 if self.media_type.endswith("/*") else 2
 
 
-def negotiate(accept: str, pretty: str | None, user_agent: str, *, listing: bool = False) -> Output:
-    """The answer's form. `pretty` is the query parameter; `listing`: the route also does watches.
+def negotiate(
+    accept: str,
+    pretty: str | None,
+    user_agent: str,
+    *,
+    listing: bool = False,
+    protobuf: bool = True,
+) -> Output:
+    """The answer's form. `pretty` is the query parameter; `listing`: the route also does watches;
+    `protobuf`: the kind has such a form.
 
     Raises `NotAcceptable` with the router's message.
     """
-    output = _choose(accept, listing)
+    output = _choose(accept, listing, protobuf)
     wanted = pretty in ("1", "true") if pretty is not None else user_agent.startswith(_BROWSERS)
     if wanted and not output.pretty:
         return Output(output.media_type, output.transform, output.version, pretty=True)
@@ -72,18 +76,19 @@ def negotiate(accept: str, pretty: str | None, user_agent: str, *, listing: bool
 
 
 @lru_cache(maxsize=256)
-def _choose(accept: str, listing: bool) -> Output:
+def _choose(accept: str, listing: bool, protobuf: bool) -> Output:
+    types = MEDIA_TYPES if protobuf else MEDIA_TYPES[:2]
     if not _routable(accept):
         raise _not_acceptable(listing)
     for clause in _parse(accept):
-        for media_type in _SERVED:
+        for media_type in types:
             if not _matches(clause.media_type, media_type):
                 continue
             output = _with_parameters(media_type, clause.parameters)
             if output is not None:
                 return output
     raise NotAcceptable(
-        "only the following media types are accepted: " + ", ".join(MEDIA_TYPES), details={}
+        "only the following media types are accepted: " + ", ".join(types), details={}
     )
 
 

@@ -154,6 +154,7 @@ class Pipeline:
             exchange.query.get("pretty"),
             exchange.user_agent,
             listing=not info.name,
+            protobuf=served.resource.builtin,
         )
         await dispatch(self._core, Call(exchange, info, user, served, output))
 

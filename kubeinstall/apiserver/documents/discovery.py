@@ -92,5 +92,8 @@ async def resources(core: Core, exchange: Exchange) -> None:
 
 def _output(exchange: Exchange) -> Output:
     return negotiate(
-        exchange.headers.get("Accept", ""), exchange.query.get("pretty"), exchange.user_agent
+        exchange.headers.get("Accept", ""),
+        exchange.query.get("pretty"),
+        exchange.user_agent,
+        protobuf=False,
     )

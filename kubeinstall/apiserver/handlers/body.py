@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
+
 from kubeinstall.api import codec, defaults
 from kubeinstall.api.resources import Resource, Subresource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.core import Call
 from kubeinstall.apiserver.http import Exchange
-from kubeinstall.apiserver.negotiate import JSON, MEDIA_TYPES
+from kubeinstall.apiserver.negotiate import JSON, MEDIA_TYPES, PROTOBUF
 from kubeinstall.errors import BadRequest, UnsupportedMediaType
 
 
@@ -27,19 +29,28 @@ def media_type(exchange: Exchange) -> str:
 async def read(call: Call, resource: Resource, field_validation: str) -> Object:
     """The decoded, defaulted body as an object of `resource`'s kind; warnings go to the answer."""
     exchange = call.exchange
-    kind = media_type(exchange)
-    data = await exchange.body()
-    decoded = codec.decode(resource, data, kind, field_validation=validation(field_validation))
+    data, media = await _text(exchange)
+    decoded = codec.decode(resource, data, media, field_validation=validation(field_validation))
     exchange.warnings.extend(decoded.warnings)
     defaults.apply(resource, decoded.object)
     return decoded.object
 
 
+async def _text(exchange: Exchange) -> tuple[bytes, str]:
+    """The body and its media type; protobuf as the JSON that says the same."""
+    media = media_type(exchange)
+    data = await exchange.body()
+    if media != PROTOBUF:
+        return data, media
+    from kubeinstall.api import protobuf
+
+    return orjson.dumps(protobuf.decode(data)), JSON
+
+
 async def read_kind(call: Call, kind: codec.Kind, field_validation: str) -> Object:
     """As `read`, for what a subresource takes: a Scale, an Eviction, …"""
     exchange = call.exchange
-    media = media_type(exchange)
-    data = await exchange.body()
+    data, media = await _text(exchange)
     decoded = codec.decode_kind(kind, data, media, field_validation=validation(field_validation))
     exchange.warnings.extend(decoded.warnings)
     return decoded.object

@@ -12,7 +12,7 @@ from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.engine import Deleted, Write, delete, rules
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.handlers.create import answer
-from kubeinstall.apiserver.negotiate import JSON
+from kubeinstall.apiserver.negotiate import JSON, PROTOBUF
 from kubeinstall.apiserver.params import ListOptions
 from kubeinstall.apiserver.respond import encode, send, send_object, success
 from kubeinstall.errors import BadRequest, NotFound
@@ -62,7 +62,7 @@ async def read_options(call: Call) -> Object:
 def _decode(data: bytes, media_type: str) -> Object:
     """DeleteOptions belong to every group: only the kind is looked at."""
     try:
-        given = orjson.loads(data) if media_type == JSON else _yaml(data)
+        given = _parse(data, media_type)
     except orjson.JSONDecodeError as error:
         raise BadRequest(
             "the object provided is unrecognized (must be of type DeleteOptions): couldn't get"
@@ -80,7 +80,14 @@ def _decode(data: bytes, media_type: str) -> Object:
     return codec.normalize_part(schema.DELETE_OPTIONS, given)
 
 
-def _yaml(data: bytes) -> object:
+def _parse(data: bytes, media_type: str) -> object:
+    if media_type == JSON:
+        parsed: object = orjson.loads(data)
+        return parsed
+    if media_type == PROTOBUF:
+        from kubeinstall.api import protobuf
+
+        return protobuf.decode(data)
     import yaml
 
     try:
