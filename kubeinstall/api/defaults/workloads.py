@@ -11,6 +11,8 @@ from kubeinstall.api.types import Object
 _MAX_INT32: Final = 2**31 - 1
 _DEFAULT_UTILIZATION: Final = 80
 _BACKOFF: Final = 6
+#: Where the version without a field for it keeps a DaemonSet's template generation.
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 
 
 def deployment(obj: Object) -> None:
@@ -40,6 +42,8 @@ def daemon_set(obj: Object) -> None:
     if strategy["type"] == "RollingUpdate":
         fill(part(strategy, "rollingUpdate"), {"maxUnavailable": 1, "maxSurge": 0})
     fill(spec, {"revisionHistoryLimit": 10})
+    # Upstream's conversion writes it always, so that even a new object's owner is said to set it.
+    fill(part(part(obj, "metadata"), "annotations"), {TEMPLATE_GENERATION: "0"})
 
 
 def stateful_set(obj: Object) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from kubeinstall.api.defaults.workloads import TEMPLATE_GENERATION
 from kubeinstall.api.strategy.generic import bump, metadata, same, set_generation, take
 from kubeinstall.api.types import Object
 
-_TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 _NAME_LABELS: Final = ("job-name", "batch.kubernetes.io/job-name")
 _UID_LABELS: Final = ("controller-uid", "batch.kubernetes.io/controller-uid")
 
@@ -65,7 +65,7 @@ def update_daemon_set(new: Object, old: Object) -> None:
 
 
 def _template_generation(obj: Object) -> int:
-    text = (metadata(obj).get("annotations") or {}).get(_TEMPLATE_GENERATION, "0")
+    text = (metadata(obj).get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
     try:
         return int(text)
     except ValueError:
@@ -74,7 +74,7 @@ def _template_generation(obj: Object) -> int:
 
 def _set_template_generation(obj: Object, generation: int) -> None:
     meta = metadata(obj)
-    meta["annotations"] = {**(meta.get("annotations") or {}), _TEMPLATE_GENERATION: str(generation)}
+    meta["annotations"] = {**(meta.get("annotations") or {}), TEMPLATE_GENERATION: str(generation)}
 
 
 def create_job(obj: Object) -> None:
