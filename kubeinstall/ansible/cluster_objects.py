@@ -149,9 +149,9 @@ def _pod_network() -> list[Object]:
         _EVENTS,
     ]
     return [
-        _cluster_role("system:kube-podnet", rules),
+        _cluster_role("kubeinstall:kube-podnet", rules),
         cluster_role_binding(
-            "system:kube-podnet", "system:kube-podnet", "User", "system:kube-podnet"
+            "kubeinstall:kube-podnet", "kubeinstall:kube-podnet", "User", "system:kube-podnet"
         ),
     ]
 
@@ -174,8 +174,11 @@ def _dns(config: Object) -> list[Object]:
         _EVENTS,
     ]
     return [
-        _cluster_role("system:kube-dns", rules),
-        cluster_role_binding("system:kube-dns", "system:kube-dns", "User", "system:kube-dns"),
+        # Not upstream's system:kube-dns, which is for a service account of that name.
+        _cluster_role("kubeinstall:kube-dns", rules),
+        cluster_role_binding(
+            "kubeinstall:kube-dns", "kubeinstall:kube-dns", "User", "system:kube-dns"
+        ),
         {
             "apiVersion": "v1",
             "kind": "Service",

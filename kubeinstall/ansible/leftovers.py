@@ -18,7 +18,7 @@ from kubeinstall.errors import KubeinstallError
 TABLES = ("kube-proxy", "kube-podnet", "kubelet", "kubeinstall")
 BRIDGE = "cni0"
 _LINKS = (BRIDGE, "kubevxlan")
-_MOUNTS = ("/var/lib/kubelet/", "/run/netns/cni-", "/var/run/netns/cni-")
+_MOUNTS = ("/var/lib/kubelet/",)
 _NETNS = Path("/run/netns")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _POD_CGROUPS = ("kubepods", "kubepods.slice")
@@ -108,8 +108,14 @@ def unmount(point: str) -> None:
 
 
 def network_namespaces() -> list[Path]:
-    """Namespaces that the CRI plugin made for pods."""
-    return sorted(_NETNS.glob("cni-*")) if _NETNS.is_dir() else []
+    """Namespaces that the CRI plugin made for pods which are gone: no process is in them."""
+    if not _NETNS.is_dir():
+        return []
+    used = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):
+            used.add(path.stat().st_ino)
+    return sorted(path for path in _NETNS.glob("cni-*") if path.stat().st_ino not in used)
 
 
 def remove_namespace(path: Path) -> None:

@@ -17,7 +17,7 @@ SETTINGS = {
     "kubelet": "kubeinstall.kubelet.config:KubeletSettings",
     "kube-proxy": "kubeinstall.proxy.config:ProxySettings",
     "kube-podnet": "kubeinstall.podnet.config:PodNetworkSettings",
-    "kube-dns": "kubeinstall.dns.config:ClusterDNSSettings",
+    "kube-dns": "kubeinstall.dns.config:DnsSettings",
 }
 
 
