@@ -196,6 +196,11 @@ def named(name: str) -> Type:
     )
 
 
+def short_name(name: str) -> str:
+    """The shortened form of a full definition name: `core.v1.Container`."""
+    return _short(name)
+
+
 def _short(name: str) -> str:
     for prefix in _PREFIXES:
         if name.startswith(prefix):
