@@ -70,6 +70,7 @@ class Forwarder:
         self._sockets: dict[str, _Socket] = {}
         self._asked: set[tuple[int, bytes]] = set()
         self._pending = 0
+        self._opening = asyncio.Lock()
 
     def is_echo(self, query: Query) -> bool:
         """Whether this is a question of our own that came back: resolvers point to us in a circle."""
@@ -130,15 +131,22 @@ class Forwarder:
     async def _socket(self, address: str) -> _Socket:
         channel = self._sockets.get(address)
         if channel is None or channel.uses >= _SOCKET_USES:
-            loop = asyncio.get_running_loop()
-            _, fresh = await loop.create_datagram_endpoint(
-                _Socket, remote_addr=(address, self._port)
-            )
-            if channel is not None:
-                channel.close_when_idle()
-            self._sockets[address] = channel = fresh
+            # One at a time: of two made at once, one would be forgotten without being closed.
+            async with self._opening:
+                channel = await self._renewed(address)
         channel.uses += 1
         return channel
+
+    async def _renewed(self, address: str) -> _Socket:
+        channel = self._sockets.get(address)
+        if channel is not None and channel.uses < _SOCKET_USES:
+            return channel
+        loop = asyncio.get_running_loop()
+        _, fresh = await loop.create_datagram_endpoint(_Socket, remote_addr=(address, self._port))
+        if channel is not None:
+            channel.close_when_idle()
+        self._sockets[address] = fresh
+        return fresh
 
     async def _stream(self, address: str, message: bytes) -> bytes:
         async with asyncio.timeout(TIMEOUT):

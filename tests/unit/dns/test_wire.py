@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import dnslib
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeinstall.dns import wire
@@ -14,6 +14,7 @@ LABEL = st.text("abcxyz0189_-", min_size=1, max_size=20)
 NAME = st.lists(LABEL, min_size=1, max_size=6).map(".".join)
 
 
+@settings(deadline=None)
 @given(NAME, st.sampled_from([1, 12, 16, 28, 33]), st.integers(0, 65535))
 def test_questions_are_read_as_dnslib_writes_them(name: str, kind: int, number: int) -> None:
     question = dnslib.DNSRecord(
@@ -23,6 +24,7 @@ def test_questions_are_read_as_dnslib_writes_them(name: str, kind: int, number: 
     assert (query.id, query.name, query.type) == (number, name, kind)
 
 
+@settings(deadline=None)
 @given(NAME, st.lists(st.tuples(NAME, st.ip_addresses(v=4)), max_size=20))
 def test_answers_are_read_by_dnslib(name: str, records: list[tuple[str, object]]) -> None:
     query = wire.parse_query(dnslib.DNSRecord.question(name).pack())
@@ -36,6 +38,7 @@ def test_answers_are_read_by_dnslib(name: str, records: list[tuple[str, object]]
     assert str(parsed.auth[0].rname) == "cluster.local."
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_refused_and_nothing_else_happens(data: bytes) -> None:
     with contextlib.suppress(wire.WireError):
