@@ -207,4 +207,9 @@ def build(settings: ApiServerSettings, registry: Registry, authorizer: Authorize
     """The chain that the settings ask for."""
     plugins = available(settings, registry, authorizer)
     names = enabled_names(settings.enable_admission_plugins, settings.disable_admission_plugins)
-    return Chain([*(plugins[name] for name in names if name in plugins), _Escalation(authorizer)])
+    return Chain(
+        [
+            *(plugins[name] for name in names if name in plugins),
+            _Escalation(authorizer),
+        ]
+    )

@@ -10,6 +10,7 @@ from kubeinstall.api import codec, strategy, validation
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.engine.engine import Engine, Result, Write, key_of, metadata_of
+from kubeinstall.apiserver.hooks.requester import record_requester
 from kubeinstall.apiserver.request import CREATE, AdmissionAttributes
 from kubeinstall.errors import AlreadyExists, Invalid, KeyExists, StatusError
 from kubeinstall.storage.cache import CachedObject
@@ -70,6 +71,7 @@ async def _create_once(
     resource = served.storage
     fill_metadata(obj)
     strategy.prepare_create(resource, obj)
+    record_requester(resource, obj, write.user)
     # What admission and strategy left behind, as upstream's types would encode it.
     obj = codec.normalize(resource, obj)
     hooks = engine.hooks_of(served)
