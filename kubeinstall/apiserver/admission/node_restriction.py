@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission.plugin import Plugin, is_mirror, refuse
-from kubeinstall.apiserver.admission.shared import Shared
 from kubeinstall.apiserver.authz.graph import pod_references
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.authz.node import LEASE_NAMESPACE, node_name
 from kubeinstall.apiserver.registry import Registry
 from kubeinstall.apiserver.request import CREATE, DELETE, UPDATE, AdmissionAttributes
+from kubeinstall.errors import NotFound
 
 _RESTRICTED = "node-restriction.kubernetes.io"
 #: Labels in kubernetes.io and k8s.io that a kubelet may set on its node.
@@ -46,8 +46,6 @@ class NodeRestriction(Plugin):
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._pods = Shared(registry, kind("pods"))
-        self._nodes = Shared(registry, kind("nodes"))
         self._checks: dict[tuple[str, str, str], _Check] = {
             ("", "pods", ""): self._pod,
             ("", "pods", "status"): self._pod_status,
@@ -67,6 +65,13 @@ class NodeRestriction(Plugin):
             (group, plural, subresource) in self._checks
             or (not group and plural in ("pods", "nodes"))
         )
+
+    def _find(self, plural: str, name: str, namespace: str = "") -> Object | None:
+        """An object as it is now. Looked up, not kept: pods are many, and kubelets' writes few."""
+        try:
+            return self._registry.get(kind(plural), name, namespace)
+        except NotFound:
+            return None
 
     async def mutate(self, attributes: AdmissionAttributes) -> None:
         """Raises `Forbidden`."""
@@ -90,7 +95,7 @@ class NodeRestriction(Plugin):
 
     async def _pod(self, a: AdmissionAttributes, node: str) -> None:
         if a.operation == DELETE:
-            pod = self._pods.get(a.name, a.namespace)
+            pod = self._find("pods", a.name, a.namespace)
             if pod is None or (pod.get("spec") or {}).get("nodeName", "") != node:
                 raise refuse(
                     a, f'node "{node}" can only delete pods with spec.nodeName set to itself'
@@ -131,7 +136,7 @@ class NodeRestriction(Plugin):
             return "can only create pods with a controller owner reference set to itself"
         if owner.get("blockOwnerDeletion"):
             return "must not set blockOwnerDeletion on an owner reference"
-        known = self._nodes.get(node)
+        known = self._find("nodes", node)
         if known is None or owner.get("uid") != known["metadata"].get("uid"):
             return "can only create pods with an owner reference whose uid matches its own"
         return ""
@@ -156,7 +161,7 @@ class NodeRestriction(Plugin):
 
     async def _eviction(self, a: AdmissionAttributes, node: str) -> None:
         name = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")
-        pod = self._pods.get(name, a.namespace)
+        pod = self._find("pods", name, a.namespace)
         if pod is None or (pod.get("spec") or {}).get("nodeName", "") != node:
             raise refuse(a, f"node {node} can only evict pods with spec.nodeName set to itself")
 
@@ -201,7 +206,7 @@ class NodeRestriction(Plugin):
         reference = ((a.object or {}).get("spec") or {}).get("boundObjectRef") or {}
         if reference.get("apiVersion") != "v1" or reference.get("kind") != "Pod":
             raise refuse(a, "node requested token not bound to a pod")
-        pod = self._pods.get(reference.get("name", ""), a.namespace)
+        pod = self._find("pods", reference.get("name", ""), a.namespace)
         uid = reference.get("uid", "")
         if not uid:
             raise refuse(a, "node requested token with a pod binding without a uid")

@@ -234,7 +234,7 @@ class PodTopologyLabels(Plugin):
     operations = frozenset({CREATE})
 
     def __init__(self, registry: Registry) -> None:
-        self._nodes = Shared(registry, kind("nodes"))
+        self._labels = Shared(registry, kind("nodes"), _topology)
 
     async def mutate(self, attributes: AdmissionAttributes) -> None:
         """Set the labels of the binding."""
@@ -242,9 +242,12 @@ class PodTopologyLabels(Plugin):
         target = (binding or {}).get("target") or {}
         if binding is None or target.get("kind", "Node") not in ("", "Node"):
             return
-        node = self._nodes.get(target.get("name", ""))
-        labels = ((node or {}).get("metadata") or {}).get("labels") or {}
-        taken = {key: labels[key] for key in _TOPOLOGY_LABELS if key in labels}
+        taken = self._labels.get(target.get("name", ""))
         if taken:
             present = binding["metadata"].get("labels") or {}
             binding["metadata"]["labels"] = {**present, **taken}
+
+
+def _topology(node: Object) -> Object:
+    labels = node["metadata"].get("labels") or {}
+    return {key: labels[key] for key in _TOPOLOGY_LABELS if key in labels}

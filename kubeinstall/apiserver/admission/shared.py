@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from kubeinstall.api.resources import Resource
@@ -13,9 +13,15 @@ _EMPTY: Mapping[str, Object] = MappingProxyType({})
 
 
 class Shared:
-    """The current objects of a resource, by namespace and name. Not to be changed."""
+    """The current objects of a resource, by namespace and name. Not to be changed.
 
-    def __init__(self, registry: Registry, resource: Resource) -> None:
+    `keep` says what of an object is worth memory, where there may be many or large ones.
+    """
+
+    def __init__(
+        self, registry: Registry, resource: Resource, keep: Callable[[Object], Object] | None = None
+    ) -> None:
+        self._keep = keep
         self._by_namespace: dict[str, dict[str, Object]] = {}
         registry.observe(resource, self._changed)
 
@@ -31,7 +37,8 @@ class Shared:
         metadata = (new or old or {})["metadata"]
         namespace, name = metadata.get("namespace", ""), metadata["name"]
         if new is not None:
-            self._by_namespace.setdefault(namespace, {})[name] = new
+            kept = new if self._keep is None else self._keep(new)
+            self._by_namespace.setdefault(namespace, {})[name] = kept
             return
         objects = self._by_namespace.get(namespace)
         if objects is not None:

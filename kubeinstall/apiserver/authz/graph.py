@@ -50,8 +50,10 @@ class NodeGraph:
         return node in self._nodes.get(("persistentvolumeclaims", namespace, claim), ())
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
-        self._apply(_pod_edges(new), 1)
-        self._apply(_pod_edges(old), -1)
+        before, after = set(_pod_edges(old)), set(_pod_edges(new))
+        if before != after:  # most changes of pods are to their status
+            self._apply(after - before, 1)
+            self._apply(before - after, -1)
 
     def _apply(self, edges: Iterable[tuple[Vertex, str]], step: int) -> None:
         for vertex, node in edges:
@@ -88,7 +90,7 @@ def _pod_edges(pod: Object | None) -> Iterator[tuple[Vertex, str]]:
     yield ("pods", namespace, metadata["name"]), node
     if _MIRROR in (metadata.get("annotations") or {}):
         return
-    for vertex in set(pod_references(pod, namespace)):
+    for vertex in pod_references(pod, namespace):
         yield vertex, node
 
 
