@@ -97,7 +97,6 @@ _COUNTED_SPEC: Final = (
 _WITH_STATUS: Final = (
     ("", "resourcequotas"),
     ("autoscaling", "horizontalpodautoscalers"),
-    (_NETWORKING, "servicecidrs"),
     (_RESOURCE, "resourceclaims"),
     (_STORAGE, "volumeattachments"),
 )

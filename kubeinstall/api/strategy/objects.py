@@ -18,7 +18,7 @@ from kubeinstall.api.strategy.generic import (
 from kubeinstall.api.types import Object
 
 _KUBERNETES: Final = "kubernetes"
-_DECISIONS: Final = frozenset(("Approved", "Denied"))
+_DECISIONS: Final = ("Approved", "Denied")
 _REQUESTER: Final = ("username", "uid", "groups", "extra")
 
 
@@ -173,12 +173,18 @@ def update_signing_request(new: Object, old: Object) -> None:
 
 
 def update_signing_request_status(new: Object, old: Object) -> None:
-    """The certificate and failures; decisions stay."""
+    """The certificate and failures; decisions stay as they are, for validation to see if some were
+    added or removed."""
     take(new, old, "spec")
     status, before = new.setdefault("status", {}), old.get("status") or {}
-    decided = [one for one in before.get("conditions") or () if one.get("type") in _DECISIONS]
-    other = [one for one in status.get("conditions") or () if one.get("type") not in _DECISIONS]
-    _set_conditions(status, before, [*decided, *other])
+    conditions = list(status.get("conditions") or ())
+    for kind in _DECISIONS:
+        known = [one for one in before.get("conditions") or () if one.get("type") == kind]
+        places = [place for place, one in enumerate(conditions) if one.get("type") == kind]
+        if len(known) == len(places):
+            for place, one in zip(places, known, strict=True):
+                conditions[place] = one
+    _set_conditions(status, before, conditions)
 
 
 def update_signing_request_approval(new: Object, old: Object) -> None:

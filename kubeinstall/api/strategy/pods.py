@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kubeinstall.api import times
 from kubeinstall.api.quantity import Quantity
-from kubeinstall.api.strategy.generic import bump, metadata, same, set_generation, take
+from kubeinstall.api.strategy.generic import (
+    bump,
+    keep_metadata_for_status,
+    metadata,
+    same,
+    set_generation,
+    take,
+)
 from kubeinstall.api.types import Object
 
 _COMPUTE: Final = ("cpu", "memory")
@@ -26,7 +34,7 @@ def create(obj: Object) -> None:
                 "type": "PodScheduled",
                 "status": "False",
                 "lastProbeTime": None,
-                "lastTransitionTime": None,
+                "lastTransitionTime": times.now(),
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }
@@ -51,9 +59,22 @@ def update_status(new: Object, old: Object) -> None:
     # Clients from before these fields send none: theirs is not a request to drop them.
     if "observedGeneration" not in status and "observedGeneration" in before:
         status["observedGeneration"] = before["observedGeneration"]
+    _keep_condition_generations(status, before)
     if not status.get("qosClass") and before.get("qosClass"):
         status["qosClass"] = before["qosClass"]
     new["status"] = status
+
+
+def _keep_condition_generations(status: Object, before: Object) -> None:
+    """A condition without a generation keeps that of the earlier one of its type."""
+    known: dict[Any, list[int | None]] = {}
+    for condition in before.get("conditions") or ():
+        known.setdefault(condition.get("type"), []).append(condition.get("observedGeneration"))
+    for condition in status.get("conditions") or ():
+        earlier = known.get(condition.get("type"))
+        generation = earlier.pop(0) if earlier else None
+        if generation and not condition.get("observedGeneration"):
+            condition["observedGeneration"] = generation
 
 
 def update_ephemeral_containers(new: Object, old: Object) -> None:
@@ -64,33 +85,38 @@ def update_ephemeral_containers(new: Object, old: Object) -> None:
 
 
 def update_resize(new: Object, old: Object) -> None:
-    """Only the containers' resources and resize policies change."""
+    """Only the containers' resources and resize policies change.
+
+    Containers that were added, removed, renamed or moved are left for validation to refuse.
+    """
     spec = dict(old.get("spec") or {})
     wanted = new.get("spec") or {}
-    for name in ("containers", "initContainers"):
-        if spec.get(name):
-            resized = {one.get("name"): one for one in wanted.get(name) or ()}
-            spec[name] = [_resized(one, resized.get(one.get("name"))) for one in spec[name]]
-    _only_spec(new, old, spec)
+    names = ("containers", "initContainers")
+    if all(len(wanted.get(name) or ()) == len(spec.get(name) or ()) for name in names):
+        for name in names:
+            if spec.get(name):
+                spec[name] = _resized(spec[name], wanted[name])
+        _only_spec(new, old, spec)
+    else:
+        _count(new, old)
 
 
-def _resized(container: Object, wanted: Object | None) -> Object:
-    if wanted is None:
-        return container
-    resized = dict(container)
-    take(resized, wanted, "resources", "resizePolicy")
+def _resized(containers: list[Object], wanted: list[Object]) -> list[Object]:
+    if [one.get("name") for one in containers] != [one.get("name") for one in wanted]:
+        return wanted
+    resized = []
+    for container, change in zip(containers, wanted, strict=True):
+        one = dict(container)
+        take(one, change, "resources", "resizePolicy")
+        resized.append(one)
     return resized
 
 
 def _only_spec(new: Object, old: Object, spec: Object) -> None:
-    """Everything of `new` becomes as in `old` but the spec given; metadata that names it stays."""
-    meta = dict(metadata(old))
-    take(meta, metadata(new), "name", "namespace", "uid", "resourceVersion", "managedFields")
-    for name in ("uid", "resourceVersion"):
-        if not meta.get(name):
-            take(meta, metadata(old), name)
-    new["metadata"], new["spec"] = meta, spec
+    """Nothing of `new` but this spec differs from `old`."""
+    new["spec"] = spec
     take(new, old, "status")
+    keep_metadata_for_status(new, old)
     _count(new, old)
 
 
@@ -159,25 +185,20 @@ def _require(term: Object, labels: dict[str, str]) -> None:
 
 
 def _apparmor(obj: Object, spec: Object) -> None:
-    """AppArmor profiles live in fields and, for old kubelets, in annotations: keep both."""
+    """AppArmor profiles of the annotations that old clients set become fields."""
+    annotations = metadata(obj).get("annotations") or {}
     if (spec.get("os") or {}).get("name") == "windows":
         return
     pod_profile = (spec.get("securityContext") or {}).get("appArmorProfile")
-    given = metadata(obj).get("annotations") or {}
-    added: dict[str, str] = {}
-    for name in ("initContainers", "containers"):
+    for name in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(name) or ():
+            annotation = annotations.get(f"{_APPARMOR}{container.get('name', '')}")
             context = container.get("securityContext") or {}
-            profile = context.get("appArmorProfile") or pod_profile
-            key = f"{_APPARMOR}{container.get('name', '')}"
-            if profile is None and key in given:
-                parsed = _profile(given[key])
-                if parsed is not None:
-                    container["securityContext"] = {**context, "appArmorProfile": parsed}
-            elif profile is not None and key not in given:
-                added[key] = _annotation(profile)
-    if added:
-        metadata(obj)["annotations"] = {**given, **added}
+            if annotation is None or context.get("appArmorProfile") is not None:
+                continue
+            profile = _profile(annotation)
+            if profile is not None and profile != pod_profile:
+                container["securityContext"] = {**context, "appArmorProfile": profile}
 
 
 def _profile(annotation: str) -> Object | None:
@@ -188,9 +209,3 @@ def _profile(annotation: str) -> Object | None:
     if prefix == "localhost" and name:
         return {"type": "Localhost", "localhostProfile": name}
     return None
-
-
-def _annotation(profile: Object) -> str:
-    if profile.get("type") == "Localhost":
-        return f"localhost/{profile.get('localhostProfile', '')}"
-    return "unconfined" if profile.get("type") == "Unconfined" else "runtime/default"

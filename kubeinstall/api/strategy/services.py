@@ -26,6 +26,8 @@ def update(new: Object, old: Object) -> None:
     _keep_allocated(spec, before)
     _normalize_addresses(spec, before)
     _drop_unneeded(spec, before)
+    if _type(spec) != "LoadBalancer":
+        new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
 
 
 def _type(spec: Object) -> Any:
@@ -90,7 +92,7 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
                 spec.pop(name, None)
         _drop_same(spec, before, "ipFamilies", "ipFamilyPolicy")
     external = _type(before) in _EXTERNAL and _type(spec) not in _EXTERNAL
-    if external and _node_ports(spec) == _node_ports(before):
+    if external and _node_ports(spec) <= _node_ports(before):
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)
     if _needs_health_port(before) and not _needs_health_port(spec):

@@ -184,6 +184,39 @@ def test_pod_subresources_change_only_their_part() -> None:
     assert reported["status"]["phase"] == "Running"
 
 
+def test_apparmor_annotations_become_fields() -> None:
+    prefix = "container.apparmor.security.beta.kubernetes.io/"
+    annotations = {f"{prefix}a": "runtime/default", f"{prefix}b": "localhost/p", f"{prefix}c": "?"}
+    spec = {
+        "containers": [{"name": name} for name in "abc"],
+        "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}},
+    }
+    pod = _made("", "v1", "pods", {"metadata": {"annotations": annotations}, "spec": spec})
+    profiles = [one.get("securityContext") for one in pod["spec"]["containers"]]
+    localhost = {"type": "Localhost", "localhostProfile": "p"}
+    assert profiles == [None, {"appArmorProfile": localhost}, None]
+
+
+def test_kubelets_cannot_forget_generations() -> None:
+    old = _pod()
+    old["status"] |= {"observedGeneration": 2}
+    old["status"]["conditions"][0]["observedGeneration"] = 3
+    condition = {"type": "PodScheduled", "status": "True"}
+    resource = find("", "v1", "pods")
+    new = codec.normalize(resource, old | {"status": {"conditions": [condition]}})
+    strategy.prepare_update(resource, new, old, "status")
+    assert new["status"]["observedGeneration"] == 2
+    assert new["status"]["conditions"][0]["observedGeneration"] == 3
+    assert new["status"]["qosClass"] == "BestEffort"
+
+
+def test_resize_leaves_other_containers_to_validation() -> None:
+    old = _pod()
+    more = [*old["spec"]["containers"], {"name": "d", "image": "i"}]
+    resized = _updated("", "v1", "pods", old, {"spec": {"containers": more}}, "resize")
+    assert len(resized["spec"]["containers"]) == 2
+
+
 def test_match_label_keys_become_requirements() -> None:
     term = {"labelSelector": {}, "matchLabelKeys": ["a", "z"], "topologyKey": "t"}
     required = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -278,6 +311,12 @@ def test_signing_requests_cannot_be_approved_by_creation() -> None:
     issued = _updated(
         "certificates.k8s.io", "v1", name, approved, {"status": {"certificate": "eA=="}}, "status"
     )
+    forged = copy.deepcopy(approved["status"]["conditions"])
+    forged[0]["message"] = "mine"
+    kept = _updated(
+        "certificates.k8s.io", "v1", name, approved, {"status": {"conditions": forged}}, "status"
+    )
+    assert kept["status"] == approved["status"]
     assert issued["status"]["conditions"] == approved["status"]["conditions"]
     assert issued["status"]["certificate"] == "eA=="
 
