@@ -124,10 +124,12 @@ def _apply(
 ) -> tuple[Object, Managers, Conflicts]:
     reset = reset_paths(resource, who.subresource)
     last = managers.get(who)
-    claimed = without(without(field_set(kind, config), reset), STRIPPED)
+    stated = without(field_set(kind, config), reset)
+    claimed = without(stated, STRIPPED)
     moment = now or times.now()
     managers = dict(managers)
-    managers[who] = Managed(claimed, resource.api_version, moment)
+    # While pruning, the name counts as owned: else metadata that loses its last label would go.
+    managers[who] = Managed(stated, resource.api_version, moment)
     merged: Object = merge(kind, live, config)
     if last is not None and last.fields:
         merged = _prune(kind, merged, managers, last)

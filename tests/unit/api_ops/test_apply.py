@@ -152,6 +152,22 @@ def test_applying_the_same_again_changes_nothing() -> None:
     assert not again.changed
 
 
+def test_losing_the_last_label_keeps_the_rest_of_metadata() -> None:
+    config = config_map(a="1")
+    config["metadata"]["labels"] = {"x": "y"}
+    live = apply(None, config, "one").object
+    live["metadata"]["uid"] = "u"
+    last = apply(live, config_map(a="1"), "one").object
+    assert last["metadata"].keys() == {"name", "namespace", "uid", "managedFields"}
+    # A manager that now states only the name owns nothing, and all it had goes.
+    bare = config_map()
+    del bare["data"]
+    last = apply(last, bare, "one").object
+    assert last["metadata"]["name"] == "c"
+    assert "data" not in last
+    assert "managedFields" not in last["metadata"]
+
+
 def test_list_items_merge_by_key() -> None:
     services = resource("", "services")
     config = {
