@@ -80,7 +80,9 @@ class SmallApi:
         assert obj is not None
         await self.put(gvr, obj, "DELETED")
 
-    async def delete_pod(self, name: str, namespace: str = "default", grace: int | None = None) -> None:
+    async def delete_pod(
+        self, name: str, namespace: str = "default", grace: int | None = None
+    ) -> None:
         """What `kubectl delete pod` does to a pod that runs on a node."""
         pod = self.get("v1/pods", name, namespace)
         assert pod is not None
@@ -159,7 +161,7 @@ class SmallApi:
             return await self._patch(request, gvr, key, found, body, subresource)
         return await self._delete(gvr, found, body or {})
 
-    async def _patch(  # noqa: PLR0913, PLR0917
+    async def _patch(
         self,
         request: web.Request,
         gvr: str,
@@ -191,7 +193,9 @@ class SmallApi:
         await self.put(gvr, found, "DELETED")
         return web.json_response(found)
 
-    def _selected(self, request: web.Request, key: tuple[str, str, str, str, str], obj: Object) -> bool:
+    def _selected(
+        self, request: web.Request, key: tuple[str, str, str, str, str], obj: Object
+    ) -> bool:
         fields = FieldSelector.parse(request.query.get("fieldSelector", ""))
         labels = LabelSelector.parse(request.query.get("labelSelector", ""))
         meta = obj["metadata"]
@@ -206,13 +210,22 @@ class SmallApi:
         items = [
             obj
             for k, obj in self.objects.items()
-            if k[:3] == key[:3] and (not key[3] or k[3] == key[3]) and self._selected(request, k, obj)
+            if k[:3] == key[:3]
+            and (not key[3] or k[3] == key[3])
+            and self._selected(request, k, obj)
         ]
         return web.json_response(
-            {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": str(self.revision)}, "items": items}
+            {
+                "kind": "List",
+                "apiVersion": "v1",
+                "metadata": {"resourceVersion": str(self.revision)},
+                "items": items,
+            }
         )
 
-    async def _watch(self, request: web.Request, key: tuple[str, str, str, str, str]) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.Request, key: tuple[str, str, str, str, str]
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         seen = int(request.query.get("resourceVersion") or 0)
@@ -233,7 +246,13 @@ def _split(gvr: str) -> tuple[str, str, str]:
 
 def _token(body: Object) -> web.Response:
     return web.json_response(
-        {**body, "status": {"token": f"token-{uuid.uuid4()}", "expirationTimestamp": "2099-01-01T00:00:00Z"}},
+        {
+            **body,
+            "status": {
+                "token": f"token-{uuid.uuid4()}",
+                "expirationTimestamp": "2099-01-01T00:00:00Z",
+            },
+        },
         status=201,
     )
 
