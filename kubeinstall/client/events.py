@@ -100,6 +100,9 @@ class EventRecorder:
                 await self._record(event)
             except StatusError as error:
                 log.debug("event not recorded", reason=event["reason"], error=str(error))
+            except Exception:
+                # An event is never worth its component.
+                log.exception("event not recorded", reason=event["reason"])
 
     async def flush(self) -> None:
         """Send what is queued now, once, and return: for a component about to end."""

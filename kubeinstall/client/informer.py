@@ -159,8 +159,9 @@ class Informer:
                 log.debug("connection lost", resource=self.gvr, error=str(error))
             except StatusError as error:
                 log.warning("list or watch failed", resource=self.gvr, error=str(error))
-            except (ValueError, KeyError) as error:
-                log.error("unreadable answer", resource=self.gvr, error=repr(error))
+            except Exception:
+                # Whatever the server sent: everything that depends on this copy must live on.
+                log.exception("list or watch failed unexpectedly", resource=self.gvr)
                 self._version = ""
             await asyncio.sleep(backoff.next())
 

@@ -152,6 +152,16 @@ ENTRIES: tuple[Entry, ...] = (
         "storage.protection:PVCProtectionController",
         "pvc-protection-controller",
     ),
+    Entry(
+        "resourcequota-controller",
+        "quota.controller:ResourceQuotaController",
+        "resourcequota-controller",
+    ),
+    Entry(
+        "service-cidr-controller",
+        "network.service_cidrs:ServiceCIDRController",
+        "service-cidrs-controller",
+    ),
     # Last: it shares the informers of whole objects that the others have asked for.
     Entry(
         "garbage-collector-controller",

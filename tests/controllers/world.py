@@ -68,9 +68,15 @@ class World:
         raise AssertionError(f"not within {seconds}s: {what or check}; last: {last!r}")
 
     async def gone(self, gvr: str, name: str, seconds: float = 20.0) -> None:
+        await self._gone(gvr, name, self.namespace, seconds)
+
+    async def gone_cluster(self, gvr: str, name: str, seconds: float = 20.0) -> None:
+        await self._gone(gvr, name, None, seconds)
+
+    async def _gone(self, gvr: str, name: str, namespace: str | None, seconds: float) -> None:
         async def check() -> bool:
             try:
-                await self.get(gvr, name)
+                await self.client.get(gvr, name, namespace)
             except NotFound:
                 return True
             return False

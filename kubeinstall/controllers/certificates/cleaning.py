@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 from typing import ClassVar
 
-from cryptography import x509
-
 from kubeinstall.api import times
 from kubeinstall.api.types import Object
 from kubeinstall.client import key_of
@@ -56,6 +54,8 @@ def _expires(request: Object) -> float:
         if condition["type"] in {"Approved", "Denied", "Failed"} and moment:
             ends = [times.unix(moment) + _DECIDED_SECONDS]
     if status.get("certificate"):
+        from cryptography import x509  # Heavy, and most clusters rarely see a request.
+
         pem = base64.b64decode(status["certificate"])
         ends.append(x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp())
     return min(ends)

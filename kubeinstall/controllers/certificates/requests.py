@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
 from kubeinstall.api.types import Object
+
+# Heavy, and most clusters rarely see a request: each function imports what it needs.
+if TYPE_CHECKING:
+    from cryptography import x509
 
 REQUESTS = "certificates.k8s.io/v1/certificatesigningrequests"
 CLIENT = "kubernetes.io/kube-apiserver-client"
@@ -23,6 +25,8 @@ _SERVING_USAGES = frozenset({"key encipherment", "digital signature", "server au
 
 def load(request: Object) -> x509.CertificateSigningRequest:
     """The PKCS#10 request inside; ValueError when it is not one."""
+    from cryptography import x509
+
     try:
         pem = base64.b64decode(request["spec"]["request"])
     except binascii.Error as error:
@@ -32,18 +36,24 @@ def load(request: Object) -> x509.CertificateSigningRequest:
 
 def common_name(csr: x509.CertificateSigningRequest) -> str:
     """The subject's common name."""
+    from cryptography.x509.oid import NameOID
+
     found = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[0].value) if found else ""
 
 
 def organizations(csr: x509.CertificateSigningRequest) -> list[str]:
     """The subject's organizations: groups, to the API server."""
+    from cryptography.x509.oid import NameOID
+
     found = csr.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return [str(entry.value) for entry in found]
 
 
 def alternative_names(csr: x509.CertificateSigningRequest) -> list[x509.GeneralName]:
     """The subject alternative names."""
+    from cryptography import x509
+
     try:
         extension = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
@@ -84,6 +94,8 @@ def _client_kubelet(csr: x509.CertificateSigningRequest, usages: set[str]) -> st
 
 
 def _serving(csr: x509.CertificateSigningRequest, usages: set[str]) -> str:
+    from cryptography import x509
+
     names = alternative_names(csr)
     if not any(isinstance(n, x509.DNSName | x509.IPAddress) for n in names):
         return "DNS or IP subjectAltName is required"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from datetime import UTC, datetime, timedelta
-from typing import ClassVar
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from typing import TYPE_CHECKING, ClassVar
 
 from kubeinstall.api import times
 from kubeinstall.api.types import Object
@@ -23,21 +18,11 @@ from kubeinstall.controllers.certificates.requests import (
     REQUESTS,
 )
 from kubeinstall.controllers.controller import ControllerContext, QueueController
-from kubeinstall.pki.certificates import Authority, certificate_pem, load_certificate
-from kubeinstall.pki.keys import load_key
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY})
-#: Certificates are valid from a little before now: clocks differ.
-BACKDATE = timedelta(minutes=5)
-_EXTENDED = {
-    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
-    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
-    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
-    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
-    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
-    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
-    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
-}
 
 
 class CSRSigningController(QueueController):
@@ -83,6 +68,11 @@ class CSRSigningController(QueueController):
         return None
 
     def _sign(self, request: Object, csr: x509.CertificateSigningRequest) -> bytes:
+        # Heavy, and most clusters rarely see a request.
+        from kubeinstall.controllers.certificates.signer import sign
+        from kubeinstall.pki.certificates import Authority, certificate_pem, load_certificate
+        from kubeinstall.pki.keys import load_key
+
         cert_file = self.settings.cluster_signing_cert_file
         key_file = self.settings.cluster_signing_key_file
         if cert_file is None or key_file is None:
@@ -95,50 +85,6 @@ class CSRSigningController(QueueController):
         return certificate_pem(
             sign(authority, csr, set(request["spec"].get("usages") or ()), seconds)
         )
-
-
-def sign(
-    authority: Authority, csr: x509.CertificateSigningRequest, usages: set[str], seconds: float
-) -> x509.Certificate:
-    """A certificate for the request's subject, names and key, with exactly these usages."""
-    issuer = authority.certificate
-    start = datetime.now(UTC) - BACKDATE
-    end = min(start + timedelta(seconds=seconds), issuer.not_valid_after_utc)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(csr.subject)
-        .issuer_name(issuer.subject)
-        .public_key(csr.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(end)
-        .add_extension(_key_usage(usages), critical=True)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    )
-    extended = [oid for name, oid in _EXTENDED.items() if name in usages]
-    if extended:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
-    names = requests.alternative_names(csr)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
-    builder = builder.add_extension(identifier, critical=False)
-    return builder.sign(authority.key, hashes.SHA256())
-
-
-def _key_usage(usages: set[str]) -> x509.KeyUsage:
-    agreement = "key agreement" in usages
-    return x509.KeyUsage(
-        digital_signature=bool(usages & {"digital signature", "signing"}),
-        content_commitment="content commitment" in usages,
-        key_encipherment="key encipherment" in usages,
-        data_encipherment="data encipherment" in usages,
-        key_agreement=agreement,
-        key_cert_sign="cert sign" in usages,
-        crl_sign="crl sign" in usages,
-        encipher_only=agreement and "encipher only" in usages,
-        decipher_only=agreement and "decipher only" in usages,
-    )
 
 
 def _is_due(request: Object) -> bool:

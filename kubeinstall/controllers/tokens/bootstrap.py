@@ -11,8 +11,6 @@ from kubeinstall.api.types import Object
 from kubeinstall.client import key_of
 from kubeinstall.controllers.controller import ControllerContext, QueueController
 from kubeinstall.errors import NotFound
-from kubeinstall.pki.discovery import sign_discovery
-from kubeinstall.pki.tokens import BootstrapToken
 
 SECRETS = "v1/secrets"
 CONFIG_MAPS = "v1/configmaps"
@@ -78,24 +76,28 @@ class BootstrapSignerController(QueueController):
         content = (found or {}).get("data", {}).get("kubeconfig")
         if found is None or not content:
             return None
+        # Heavy, and needed only where clusters are joined with tokens.
+        from kubeinstall.pki.discovery import sign_discovery
+        from kubeinstall.pki.tokens import BootstrapToken
+
         data = {k: v for k, v in found["data"].items() if not k.startswith(_PREFIX)}
         for secret in self._secrets.list():
-            token = _signing_token(secret)
-            if token is not None:
-                data[_PREFIX + token.token_id] = sign_discovery(content, token)
+            if (parts := _signing_token(secret)) is not None:
+                data[_PREFIX + parts[0]] = sign_discovery(content, BootstrapToken(*parts))
         if data != found["data"]:
             await self.client.update(CONFIG_MAPS, {**found, "data": data})
         waits = [left for s in self._secrets.list() if (left := expires_in(s))]
         return min(waits) + 1 if waits else None
 
 
-def _signing_token(secret: Object) -> BootstrapToken | None:
+def _signing_token(secret: Object) -> tuple[str, str] | None:
+    """(id, secret) of a token that may sign now."""
     if field(secret, "usage-bootstrap-signing") != "true" or expires_in(secret) == 0:
         return None
     identifier, text = field(secret, "token-id"), field(secret, "token-secret")
     if not identifier or not text or secret["metadata"]["name"] != f"bootstrap-token-{identifier}":
         return None
-    return BootstrapToken(identifier, text)
+    return identifier, text
 
 
 class TokenCleanerController(QueueController):

@@ -12,7 +12,6 @@ from kubeinstall.api.types import Object
 from kubeinstall.client import key_of
 from kubeinstall.controllers.controller import ControllerContext, QueueController
 from kubeinstall.errors import NotFound, SettingsError
-from kubeinstall.pki.keys import load_key, spki_der
 
 SECRETS = "v1/secrets"
 ACCOUNTS = "v1/serviceaccounts"
@@ -96,6 +95,8 @@ class TokensController(QueueController):
     def _issue(self, secret: Object, account: Object) -> str:
         import jwt  # Heavy, and needed only where such Secrets are used.
         from cryptography.hazmat.primitives.asymmetric import rsa
+
+        from kubeinstall.pki.keys import load_key, spki_der
 
         file = self.settings.service_account_private_key_file
         if file is None:

@@ -1,0 +1,1 @@
+"""Keeps ServiceCIDRs while addresses of theirs are in use."""

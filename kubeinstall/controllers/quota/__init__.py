@@ -1,0 +1,1 @@
+"""Counts what namespaces use, for their ResourceQuotas."""
