@@ -30,6 +30,19 @@ class ProxySettings(Settings):
         flag="cluster-cidr",
         help="Networks of the pods, one a family; traffic to services from elsewhere is masqueraded.",
     )
+    mode: str = setting(
+        "", flag="mode", help="Must be nftables, the only mode there is; empty is the same."
+    )
+    detect_local_mode: str = setting(
+        "ClusterCIDR",
+        flag="detect-local-mode",
+        help="How traffic of pods is told from others'; only ClusterCIDR.",
+    )
+    bind_address: str = setting(
+        "",
+        flag="bind-address",
+        help="Accepted for old configurations: nftables binds no addresses for services.",
+    )
     masquerade_all: bool = setting(
         False, flag="masquerade-all", help="Masquerade all traffic to cluster IPs."
     )
@@ -66,6 +79,10 @@ class ProxySettings(Settings):
 
     def validate(self) -> None:
         """Networks and addresses must be readable."""
+        if self.mode not in ("", "nftables"):
+            raise SettingsError(f"mode: {self.mode!r} is not available, only nftables")
+        if self.detect_local_mode not in ("", "ClusterCIDR"):
+            raise SettingsError("detect-local-mode: only ClusterCIDR is available")
         for flag, values in (
             ("cluster-cidr", self.cluster_cidr),
             ("nodeport-addresses", self.node_port_addresses),

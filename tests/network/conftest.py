@@ -9,6 +9,9 @@ from shutil import which
 import pytest
 
 from tests.network.world import World
+from tests.support.apiserver import api_server
+
+__all__ = ["api_server", "world"]
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,14 @@ client 192.0.2.2 ── 192.0.2.1 node 10.244.0.1 ══ cni0 ══ pods 10.244
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+_NUMBERS = itertools.count(1)
 _SERVER = Path(__file__).with_name("echo.py")
 
 
@@ -29,7 +31,7 @@ class World:
     pods = ("10.244.0.11", "10.244.0.12", "10.244.0.13")
 
     def __init__(self) -> None:
-        self.prefix = f"knet{os.getpid()}"
+        self.prefix = f"knet{os.getpid()}-{next(_NUMBERS)}"
         self.node, self.client = f"{self.prefix}-n", f"{self.prefix}-c"
         self.pod_names = [f"{self.prefix}-p{i}" for i in range(len(self.pods))]
         self._processes: list[subprocess.Popen[bytes]] = []
