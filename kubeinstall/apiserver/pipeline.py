@@ -24,7 +24,7 @@ from kubeinstall.errors import InternalError, StatusError, StoreError, Timeout
 _READS = frozenset({"get", "list"})
 #: Streams: outside of the limits and the timeout.
 _LONG_SUBRESOURCES = frozenset({"attach", "exec", "proxy", "log", "portforward"})
-_IMPERSONATE = "Impersonate-User"
+_IMPERSONATE = "impersonate-"
 _UNCACHED = ("Authorization", "Sec-WebSocket-Protocol")
 
 
@@ -90,7 +90,7 @@ class Pipeline:
 
     async def _serve(self, exchange: Exchange, info: RequestInfo) -> None:
         user = await self._authenticate(exchange)
-        if _IMPERSONATE in exchange.headers or "Impersonate-Group" in exchange.headers:
+        if any(name[:12].lower() == _IMPERSONATE for name in exchange.headers):
             user = authn.impersonate(self._core.services.authorizer, user, exchange.headers)
         if _is_long(info):
             await self._authorized(exchange, info, user)

@@ -106,10 +106,24 @@ def _check_uid(target: _Target, new: Object, old: Object, precondition: bool) ->
     raise Conflict.for_object(resource.group, resource.name, target.name, why)
 
 
+#: Where upstream's key of a resource does not begin with its plural.
+_KEY_NAMES = {
+    ("", "endpoints"): "services/endpoints",
+    ("", "nodes"): "minions",
+    ("", "replicationcontrollers"): "controllers",
+    ("", "services"): "services/specs",
+    ("networking.k8s.io", "ingresses"): "ingress",
+}
+_KEYS_WITH_GROUP = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+
+
 def _storage_key(target: _Target) -> str:
+    """The key that upstream would name: the message shows it."""
     storage = target.served.storage
-    middle = f"{storage.group}/" if storage.group and "." in storage.group else ""
-    return f"/registry/{middle}{storage.name}/{target.key}"
+    name = _KEY_NAMES.get((storage.group, storage.name), storage.name)
+    if storage.group in _KEYS_WITH_GROUP or not storage.builtin:
+        name = f"{storage.group}/{name}"
+    return f"/registry/{name}/{target.key}"
 
 
 def _check_revision(target: _Target, new: Object, old: Object) -> None:
