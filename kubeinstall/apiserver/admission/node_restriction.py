@@ -174,7 +174,9 @@ class NodeRestriction(Plugin):
         new = a.object or {}
         if a.operation == CREATE:
             if (new.get("spec") or {}).get("configSource"):
-                raise refuse(a, f'node "{node}" is not allowed to set configSource')
+                raise refuse(
+                    a, f'node "{node}" is not allowed to create pods with a non-nil configSource'
+                )
             self._labels(a, node, {}, new["metadata"].get("labels") or {})
             return
         old = a.old or {}
@@ -191,9 +193,12 @@ class NodeRestriction(Plugin):
         a: AdmissionAttributes, node: str, old: dict[str, str], new: dict[str, str]
     ) -> None:
         changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-        refused = sorted(key for key in changed if not _kubelet_label(key))
-        if refused:
-            raise refuse(a, f'node "{node}" is not allowed to modify labels: {", ".join(refused)}')
+        refused = ", ".join(sorted(key for key in changed if not _kubelet_label(key)))
+        if not refused:
+            return
+        if a.operation == CREATE:
+            raise refuse(a, f'node "{node}" is not allowed to set the following labels: {refused}')
+        raise refuse(a, f"is not allowed to modify labels: {refused}")
 
     async def _claim_status(self, a: AdmissionAttributes, node: str) -> None:
         if a.operation != UPDATE:

@@ -206,8 +206,10 @@ class ResourceQuota(Plugin):
             return
 
     def _used(self, namespace: str, quota: Object, hard: Object) -> dict[str, str]:
-        total: Amounts = dict.fromkeys(hard, _ZERO)
-        kinds = {r.group_resource: r for amount in hard for r in _counted(amount)}
+        counted = {amount: _counted(amount) for amount in hard}
+        # Amounts that nothing can use are not told, as upstream's controller leaves them out.
+        total: Amounts = {amount: _ZERO for amount in hard if counted[amount]}
+        kinds = {r.group_resource: r for found in counted.values() for r in found}
         for resource in kinds.values():
             for obj in self._registry.list(resource, namespace):
                 if not usage.in_scope(quota, resource, obj):

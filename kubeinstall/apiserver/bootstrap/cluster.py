@@ -225,6 +225,24 @@ async def ensure_extension_authentication(registry: Registry, settings: ApiServe
     )
 
 
+async def ensure_legacy_token_tracking(registry: Registry) -> None:
+    """ConfigMap that says since when uses of legacy service-account tokens are noted.
+
+    The controller that removes unused ones counts from this day.
+    """
+    await ensure(
+        registry,
+        kind("configmaps"),
+        {
+            "metadata": {
+                "name": "kube-apiserver-legacy-service-account-token-tracking",
+                "namespace": "kube-system",
+            },
+            "data": {"since": times.now()[:10]},
+        },
+    )
+
+
 async def ensure(
     registry: Registry,
     resource: Resource,

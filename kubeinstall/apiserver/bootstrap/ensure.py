@@ -28,6 +28,7 @@ async def ensure(services: Services, port: int | None = None) -> None:
     await ensure_flow_control(registry)
     await ensure_api_services(registry)
     await cluster.ensure_extension_authentication(registry, settings)
+    await cluster.ensure_legacy_token_tracking(registry)
     await cluster.ensure_service_cidr(registry, settings)
     await cluster.ensure_kubernetes_service(registry, settings)
     service_hooks = services.hooks.get(("", "services"))

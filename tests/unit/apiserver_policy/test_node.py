@@ -125,7 +125,7 @@ async def test_restriction_of_nodes(registry: MemoryRegistry) -> None:
         "metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/x": "1"}},
         "spec": {},
     }
-    with pytest.raises(Forbidden, match="not allowed to modify labels: node-restriction"):
+    with pytest.raises(Forbidden, match="is not allowed to modify labels: node-restriction"):
         await plugin.mutate(
             write("nodes", labelled, namespace="", user=N1, operation=UPDATE, old=node)
         )
