@@ -132,7 +132,9 @@ class Reading:
 
     def _own_form(self, shape: Shape, node: Any) -> Any:
         """Types that decode themselves: their errors carry no path."""
-        value = node if shape.kind == schema.QUANTITY and isinstance(node, Number) else plain(node)
+        # A quantity may be written as a number: its text counts.
+        exact = shape.kind == schema.QUANTITY and isinstance(node, Number)
+        value = str(node) if exact else plain(node)
         try:
             _OWN_FORM[shape.kind](value)
         except Mismatch as mismatch:
