@@ -31,6 +31,12 @@ _GROUPS: Final = {
     "resource.k8s.io": 15900,
     "storagemigration.k8s.io": 15800,
 }
+#: Upstream's `versionPriority` where it is not that of its stage.
+_VERSIONS: Final = {
+    ("", "v1"): 1,
+    ("autoscaling", "v2"): 30,
+    ("flowcontrol.apiserver.k8s.io", "v1"): 21,
+}
 #: The aggregator's own group stands before all others.
 _AGGREGATOR: Final = "apiregistration.k8s.io"
 _CUSTOM: Final = 1000
@@ -47,9 +53,11 @@ def version_priority(group: str, version: str) -> int:
     """`spec.versionPriority` of the APIService; 100 for custom resources."""
     if group not in _GROUPS and group != _AGGREGATOR:
         return 100
+    if (group, version) in _VERSIONS:
+        return _VERSIONS[group, version]
     match = _VERSION.fullmatch(version)
     if match is None or match[2] is None:
-        return 30 if version == "v2" else 15
+        return 15
     return 9 if match[2] == "beta" else 1
 
 
