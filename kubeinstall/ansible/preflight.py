@@ -6,6 +6,7 @@ installed on it. Each check yields findings; all are gathered before the verdict
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -332,10 +333,16 @@ def _owner(host: Host, inode: str) -> str:
     """Command line of the process that holds the socket; empty when it cannot be told."""
     wanted = f"socket:[{inode}]"
     for process in (host.root / "proc").glob("[0-9]*"):
-        try:
-            links = [os.readlink(link) for link in (process / "fd").iterdir()]  # noqa: PTH115 - text, not a path
-        except OSError:
-            continue
-        if wanted in links:
+        if wanted in _links(process / "fd"):
             return host.read(f"proc/{process.name}/cmdline").replace("\0", " ").strip()
     return ""
+
+
+def _links(directory: Path) -> Iterator[str]:
+    """Targets of the links in a directory; files of processes come and go while one looks."""
+    try:
+        for link in directory.iterdir():
+            with contextlib.suppress(OSError):
+                yield str(link.readlink())
+    except OSError:
+        return

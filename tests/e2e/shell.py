@@ -53,7 +53,7 @@ class Kubectl:
         """Start it and leave it running."""
         return subprocess.Popen(
             ["kubectl", *arguments],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -77,12 +77,12 @@ def test_deployment_service_and_dns(kubectl: Kubectl, shell_pod: str) -> None:
     reached = set()
     for _ in range(40):
         name = "http://web.default.svc.cluster.local"
-        said = kubectl("exec", shell_pod, "--", "wget", "-q", "-T", "3", "-O", "-", name)
+        said = kubectl("exec", shell_pod, "--", "wget", "-q", "-O", "-", name)
         reached.add(said.strip())
         if reached == names:
             break
     assert reached == names
-    short = kubectl("exec", shell_pod, "--", "wget", "-q", "-T", "3", "-O", "-", "http://web")
+    short = kubectl("exec", shell_pod, "--", "wget", "-q", "-O", "-", "http://web")
     assert short.strip() in names
 
 
