@@ -39,7 +39,7 @@ class APIServer(Component[ApiServerSettings]):
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        store = await open_store(self.settings.storage_url)
+        store = await open_store(self.settings.datastore_url)
         try:
             await self._serve(store)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from kubeinstall.errors import SettingsError
 from kubeinstall.runtime.settings import Settings, setting
@@ -222,6 +223,16 @@ class ApiServerSettings(Settings):
         if not 0 < low <= high <= 65535:
             raise SettingsError('service-node-port-range: must be like "30000-32767"')
         return range(low, high + 1)
+
+    @property
+    def datastore_url(self) -> str:
+        """Where objects are kept: the etcd flags when they are given, else `storage-url`."""
+        if not self.etcd_servers:
+            return self.storage_url
+        hosts = ",".join(server.partition("://")[2] or server for server in self.etcd_servers)
+        files = {"cacert": self.etcd_cafile, "cert": self.etcd_certfile, "key": self.etcd_keyfile}
+        query = urlencode({name: str(path) for name, path in files.items() if path is not None})
+        return f"etcd://{hosts}?{query}" if query else f"etcd://{hosts}"
 
     @property
     def audiences(self) -> tuple[str, ...]:

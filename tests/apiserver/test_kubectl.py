@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
 
@@ -11,6 +14,19 @@ import pytest
 from tests.support.apiserver import RunningServer
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on the path")
+
+
+def _minor() -> int:
+    """kubectl's minor version: Debian 12 has 1.20, which lacks some commands."""
+    if shutil.which("kubectl") is None:
+        return 0
+    done = subprocess.run(
+        ["kubectl", "version", "--client", "-o", "json"], capture_output=True, text=True, check=True
+    )
+    return int(json.loads(done.stdout)["clientVersion"]["minor"].rstrip("+"))
+
+
+MINOR = _minor()
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -53,6 +69,7 @@ def kubectl(api_server: RunningServer) -> Iterator[Kubectl]:
 
 
 def test_discovery_and_versions(kubectl: Kubectl) -> None:
+    print(f"kubectl 1.{MINOR}")
     assert "v1.36" in kubectl("version", "-o", "json")
     resources = kubectl("api-resources", "-o", "name").split()
     assert {"pods", "deployments.apps", "leases.coordination.k8s.io"} <= set(resources)
@@ -81,6 +98,9 @@ def test_an_unknown_field_is_refused_by_path(kubectl: Kubectl) -> None:
         "image: busybox", "image: busybox, nope: 1"
     )
     stderr = kubectl.refused("apply", "-f", "-", stdin=wrong)
+    if MINOR < 25:  # validates by itself, with words of its own
+        assert 'unknown field "nope"' in stderr
+        return
     assert 'unknown field "spec.template.spec.containers[0].nope"' in stderr
     warned = kubectl.server.kubectl(
         "apply", "--validate=warn", "-n", kubectl.namespace, "-f", "-", stdin=wrong
@@ -97,7 +117,8 @@ def test_objects_made_with_protobuf(kubectl: Kubectl) -> None:
     kubectl("create", "rolebinding", "rb", "--role=r", "--user=jane")
     assert kubectl("auth", "can-i", "get", "pods", "--as=jane").strip() == "yes"
     assert "no" in kubectl.server.kubectl("auth", "can-i", "delete", "pods", "--as=jane").stdout
-    assert len(kubectl("create", "token", "default").split(".")) == 3
+    if MINOR >= 24:
+        assert len(kubectl("create", "token", "default").split(".")) == 3
 
 
 def test_pods_are_labelled_described_and_deleted(kubectl: Kubectl) -> None:
@@ -106,16 +127,16 @@ def test_pods_are_labelled_described_and_deleted(kubectl: Kubectl) -> None:
     assert kubectl("get", "pods", "-l", "a=b,c=d", "-o", "name") == "pod/p\n"
     assert "Pending" in kubectl("get", "pods")
     assert "QoS Class:" in kubectl("describe", "pod", "p")
-    assert "No events found" in kubectl.server.kubectl("events", "-n", kubectl.namespace).stderr + (
-        kubectl("events")
-    )
+    if MINOR >= 26:
+        events = kubectl.server.kubectl("events", "-n", kubectl.namespace)
+        assert "No events found" in events.stdout + events.stderr
     kubectl("delete", "pod", "p", "--wait=true", "--timeout=10s")
     assert 'pods "p" not found' in kubectl.refused("get", "pod", "p")
 
 
 def test_explain(kubectl: Kubectl) -> None:
     text = kubectl("explain", "pod.spec.containers.livenessProbe")
-    assert "KIND:       Pod" in text
+    assert re.search(r"KIND: +Pod", text)
     assert "initialDelaySeconds" in text
 
 

@@ -181,9 +181,10 @@ def _await_ready(server: RunningServer) -> None:
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             break
-        with contextlib.suppress(OSError), urllib.request.urlopen(
-            f"{server.url}/readyz", context=context, timeout=2
-        ) as answer:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{server.url}/readyz", context=context, timeout=2) as answer,
+        ):
             if answer.status == 200:
                 return
         time.sleep(0.05)
