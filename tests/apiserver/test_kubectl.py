@@ -88,7 +88,7 @@ def test_apply_changes_what_differs(kubectl: Kubectl) -> None:
     assert "scaled" in kubectl("scale", "deploy/web", "--replicas=5")
     assert "image updated" in kubectl("set", "image", "deploy/web", "c=nginx")
     assert "patched" in kubectl("patch", "deploy", "web", "-p", '{"spec":{"paused":true}}')
-    assert "Image:         nginx" in kubectl("describe", "deploy", "web")
+    assert re.search(r"Image: +nginx", kubectl("describe", "deploy", "web"))
     assert "exposed" in kubectl("expose", "deploy", "web", "--port=80", "--type=NodePort")
     assert "10.96." in kubectl("get", "service", "web")
 
