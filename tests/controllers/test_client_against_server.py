@@ -1,0 +1,98 @@
+"""The client's parts against a real server: leases, events, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kubeinstall.client import EventRecorder, Informer, LeaderElector, LeadershipLost
+from tests.controllers.test_deployments import deploy, rolled_out
+from tests.controllers.world import running
+from tests.support.apiserver import RunningServer, run_api_server
+
+LEASES = "coordination.k8s.io/v1/leases"
+
+
+async def test_one_leads_and_a_released_lease_is_taken_at_once(
+    api_server: RunningServer,
+) -> None:
+    async with api_server.client() as client:
+        leading: list[str] = []
+
+        def elector(name: str) -> LeaderElector:
+            return LeaderElector(
+                client, "test-lease", name, lease_duration=3, renew_deadline=2, retry_period=0.2
+            )
+
+        async def lead(name: str) -> None:
+            leading.append(name)
+            await asyncio.sleep(60)
+
+        first, second = elector("first"), elector("second")
+        one = asyncio.create_task(first.run(lambda: lead("first")))
+        await asyncio.sleep(0.5)
+        two = asyncio.create_task(second.run(lambda: lead("second")))
+        await asyncio.sleep(1.0)
+        assert leading == ["first"]
+        one.cancel()
+        await asyncio.gather(one, return_exceptions=True)
+        async with asyncio.timeout(2):
+            while leading != ["first", "second"]:
+                await asyncio.sleep(0.05)
+        lease = await client.get(LEASES, "test-lease", "kube-system")
+        assert lease["spec"]["holderIdentity"] == "second"
+        assert lease["spec"]["leaseTransitions"] == 1
+        assert second.leading()
+
+        lease["spec"]["holderIdentity"] = "thief"
+        await client.update(LEASES, lease)
+        with pytest.raises(LeadershipLost):
+            async with asyncio.timeout(10):
+                await two
+        assert not second.leading()
+
+
+async def test_same_event_again_is_counted(api_server: RunningServer) -> None:
+    async with api_server.client() as client:
+        recorder = EventRecorder(client, "tester")
+        task = asyncio.create_task(recorder.run())
+        about = {
+            "kind": "Pod",
+            "apiVersion": "v1",
+            "metadata": {"name": "noisy", "namespace": "default", "uid": "u"},
+        }
+        for _ in range(3):
+            recorder.event(about, "Warning", "Boom", "it broke")
+        async with asyncio.timeout(10):
+            while True:
+                selector = "involvedObject.name=noisy"
+                found = await client.list("v1/events", "default", field_selector=selector)
+                if found["items"] and found["items"][0]["count"] == 3:
+                    break
+                await asyncio.sleep(0.05)
+        (event,) = found["items"]
+        assert event["source"] == {"component": "tester"}
+        assert (event["type"], event["reason"]) == ("Warning", "Boom")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_everything_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
+    with run_api_server(tmp_path) as server:
+        async with running(server) as world:
+            await deploy(world, "before", 1)
+            await rolled_out(world, "before")
+            informer = Informer(world.client, "v1/pods", world.namespace)
+            task = asyncio.create_task(informer.run())
+            await informer.wait_synced()
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.restart)
+            await deploy(world, "after", 2)
+            await rolled_out(world, "after")
+            async with asyncio.timeout(10):
+                while len(informer) != 3:
+                    await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
