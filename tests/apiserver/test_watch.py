@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.apiserver.conftest import Http
+from tests.support.apiserver import run_api_server
 
 MAPS = "/api/v1/namespaces/NS/configmaps"
 
@@ -127,3 +132,38 @@ async def test_tables(http: Http) -> None:
         event = await events.next()
     assert event["object"]["kind"] == "Table"
     assert event["object"]["rows"][0]["cells"][0] == "a"
+
+
+async def test_a_watcher_that_does_not_read_is_dropped(http: Http) -> None:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", http.server.port, ssl=http.server.tls(), limit=1024
+    )
+    target = f"{MAPS}?watch=1".replace("NS", http.namespace)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    await http.create_configmap("a")
+    patch = {"Content_Type": "application/merge-patch+json"}
+    for number in range(40):  # 20 MB, more than sockets and the server hold back
+        body = {"data": {"k": str(number) + "v" * 500_000}}
+        assert (await http("PATCH", f"{MAPS}/a", body, **patch)).status == 200
+    metrics = (await http("GET", "/metrics")).body
+    dropped = [line for line in metrics.splitlines() if line.startswith("apiserver_terminated")]
+    assert float(dropped[0].split()[1]) >= 1
+    writer.transport.abort()
+
+
+async def test_watches_end_when_the_server_stops(tmp_path: Path) -> None:
+    with run_api_server(tmp_path) as server:
+        tls = server.tls()
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session,
+            session.get(f"{server.url}/api/v1/namespaces?watch=1") as answer,
+        ):
+            await anext(aiter(answer.content))
+            begun = time.monotonic()
+            server.process.terminate()
+            while await answer.content.readany():
+                pass
+            assert await asyncio.to_thread(server.process.wait, 10) == 0
+            assert time.monotonic() - begun < 4
+    await asyncio.sleep(0.05)
