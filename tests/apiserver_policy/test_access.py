@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import jwt
 
-from tests.apiserver_policy.conftest import Api
+from kubeinstall.api.types import Object
+from tests.apiserver_policy.conftest import Answer, Api
 from tests.support.apiserver import RunningServer
 
 PODS = "/api/v1/namespaces/{}/pods"
@@ -98,6 +100,29 @@ async def test_impersonation(api: Api) -> None:
     assert answer.code == 500
 
 
+async def test_a_front_proxy_speaks_for_users(server: RunningServer) -> None:
+    import ssl
+
+    pki = server.directory / "pki"
+    tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    tls.load_cert_chain(pki / "front-proxy-client.crt", pki / "front-proxy-client.key")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as http:
+        proxy = Api(server, http)
+        headers = {"X-Remote-User": "jane", "X-Remote-Group": "dev", "X-Remote-Extra-A": "b"}
+        review = await proxy(
+            "POST",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
+            headers=headers,
+        )
+        assert review.body["status"]["userInfo"] == {
+            "username": "jane",
+            "groups": ["dev", "system:authenticated"],
+            "extra": {"a": ["b"]},
+        }
+        assert (await proxy("GET", "/version")).code == 401
+
+
 async def test_nobody_grants_more_than_they_have(api: Api) -> None:
     namespace = await api.namespace()
     await api.made(
@@ -159,6 +184,42 @@ async def test_kubelets_keep_to_themselves(api: Api, kubelet: Api) -> None:
     made["spec"] = {}
     answer = await kubelet("PUT", "/api/v1/nodes/test-node", made)
     assert "is not allowed to modify taints" in answer.message
+
+
+async def test_kubelets_get_tokens_of_their_pods_only(api: Api, kubelet: Api) -> None:
+    namespace = await api.namespace()
+    sources = [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]
+    made = await api.made(
+        PODS.format(namespace),
+        {
+            "metadata": {"name": "p"},
+            "spec": {
+                "nodeName": "test-node",
+                "containers": [{"name": "c", "image": "i"}],
+                "volumes": [{"name": "v", "projected": {"sources": sources}}],
+            },
+        },
+    )
+
+    async def request(*audiences: str, **reference: str) -> Answer:
+        spec: Object = {"audiences": list(audiences)}
+        if reference:
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Pod", **reference}
+        return await kubelet(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec},
+        )
+
+    uid = made["metadata"]["uid"]
+    assert (await request(name="p", uid=uid)).code == 201
+    assert (await request("vault", name="p", uid=uid)).code == 201
+    answer = await request("elsewhere", name="p", uid=uid)
+    assert answer.message.endswith('audience "elsewhere" not found in pod spec volume')
+    answer = await request()
+    assert answer.message.endswith("node requested token not bound to a pod")
+    answer = await request(name="p", uid="another")
+    assert "does not match the UID in record" in answer.message
 
 
 async def test_approving_certificates_needs_permission(api: Api) -> None:

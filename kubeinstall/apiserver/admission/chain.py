@@ -176,7 +176,7 @@ def available(
         NamespaceExists(registry),
         LimitRanger(registry),
         ServiceAccount(registry),
-        NodeRestriction(registry),
+        NodeRestriction(registry, authorizer),
         TaintNodesByCondition(),
         AlwaysPullImages(),
         PodSecurity(registry),

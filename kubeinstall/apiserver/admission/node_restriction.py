@@ -5,15 +5,16 @@ Upstream documentation: "NodeRestriction". Only members of system:nodes are look
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission.plugin import Plugin, is_mirror, refuse
 from kubeinstall.apiserver.authz.graph import pod_references
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.authz.node import LEASE_NAMESPACE, node_name
+from kubeinstall.apiserver.interfaces import Authorizer
 from kubeinstall.apiserver.registry import Registry
-from kubeinstall.apiserver.request import CREATE, DELETE, UPDATE, AdmissionAttributes
+from kubeinstall.apiserver.request import CREATE, DELETE, UPDATE, AdmissionAttributes, Attributes
 from kubeinstall.errors import NotFound
 
 _RESTRICTED = "node-restriction.kubernetes.io"
@@ -44,8 +45,9 @@ class NodeRestriction(Plugin):
     name = "NodeRestriction"
     operations = frozenset({CREATE, UPDATE, DELETE})
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, authorizer: Authorizer) -> None:
         self._registry = registry
+        self._authorizer = authorizer
         self._checks: dict[tuple[str, str, str], _Check] = {
             ("", "pods", ""): self._pod,
             ("", "pods", "status"): self._pod_status,
@@ -69,7 +71,8 @@ class NodeRestriction(Plugin):
     def _find(self, plural: str, name: str, namespace: str = "") -> Object | None:
         """An object as it is now. Looked up, not kept: pods are many, and kubelets' writes few."""
         try:
-            return self._registry.get(kind(plural), name, namespace)
+            group = "storage.k8s.io" if plural == "csidrivers" else ""
+            return self._registry.get(kind(plural, group), name, namespace)
         except NotFound:
             return None
 
@@ -208,13 +211,14 @@ class NodeRestriction(Plugin):
             raise refuse(a, f'node "{node}" is not allowed to update fields other than status')
 
     async def _token(self, a: AdmissionAttributes, node: str) -> None:
-        reference = ((a.object or {}).get("spec") or {}).get("boundObjectRef") or {}
+        spec = (a.object or {}).get("spec") or {}
+        reference = spec.get("boundObjectRef") or {}
         if reference.get("apiVersion") != "v1" or reference.get("kind") != "Pod":
             raise refuse(a, "node requested token not bound to a pod")
-        pod = self._find("pods", reference.get("name", ""), a.namespace)
         uid = reference.get("uid", "")
         if not uid:
             raise refuse(a, "node requested token with a pod binding without a uid")
+        pod = self._find("pods", reference.get("name", ""), a.namespace)
         if pod is None:
             raise refuse(a, f'pod "{reference.get("name", "")}" not found')
         if pod["metadata"].get("uid") != uid:
@@ -225,6 +229,49 @@ class NodeRestriction(Plugin):
             )
         if (pod.get("spec") or {}).get("nodeName", "") != node:
             raise refuse(a, "node requested token bound to a pod scheduled on a different node")
+        audiences = spec.get("audiences") or [""]
+        if len(audiences) > 1:
+            raise refuse(a, "node may only request 0 or 1 audiences")
+        if audiences[0] not in self._audiences(pod, a.namespace) and not self._may_request(
+            a, audiences[0]
+        ):
+            raise refuse(a, f'audience "{audiences[0]}" not found in pod spec volume')
+
+    def _audiences(self, pod: Object, namespace: str) -> Iterator[str]:
+        """The audiences that the pod's volumes ask tokens for; "" is this API."""
+        for volume in pod["spec"].get("volumes") or ():
+            for source in (volume.get("projected") or {}).get("sources") or ():
+                if source.get("serviceAccountToken") is not None:
+                    yield source["serviceAccountToken"].get("audience", "")
+            driver_name = self._driver(volume, pod, namespace)
+            driver = self._find("csidrivers", driver_name) if driver_name else None
+            for request in ((driver or {}).get("spec") or {}).get("tokenRequests") or ():
+                yield request.get("audience", "")
+
+    def _driver(self, volume: Object, pod: Object, namespace: str) -> str:
+        """The CSI driver behind a volume, or ""."""
+        if volume.get("csi"):
+            return str(volume["csi"].get("driver", ""))
+        claim_name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if volume.get("ephemeral"):
+            claim_name = f"{pod['metadata']['name']}-{volume['name']}"
+        claim = self._find("persistentvolumeclaims", claim_name, namespace) if claim_name else None
+        name = ((claim or {}).get("spec") or {}).get("volumeName")
+        bound = self._find("persistentvolumes", name) if name else None
+        csi: Object = ((bound or {}).get("spec") or {}).get("csi") or {}
+        return str(csi.get("driver", ""))
+
+    def _may_request(self, a: AdmissionAttributes, audience: str) -> bool:
+        """Whether a rule of its own lets the node have tokens for the audience."""
+        return self._authorizer.authorize(
+            Attributes(
+                a.user,
+                "request-serviceaccounts-token-audience",
+                resource=audience,
+                namespace=a.namespace,
+                name=a.name,
+            )
+        ).allowed
 
     async def _lease(self, a: AdmissionAttributes, node: str) -> None:
         name = a.name or ((a.object or {}).get("metadata") or {}).get("name", "")

@@ -104,8 +104,7 @@ async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSetti
 async def ensure_kubernetes_endpoints(registry: Registry, address: str, port: int) -> None:
     """Endpoints and EndpointSlice of `default/kubernetes`, listing `address` and `port`.
 
-    Several API servers share them, so an address is added, never taken away here: the one that
-    leaves does that (`remove_kubernetes_endpoint`).
+    Several API servers share them, so an address is added, never taken away here.
     """
     ports = [{"name": "https", "port": port, "protocol": "TCP"}]
     metadata: Object = {
@@ -163,33 +162,6 @@ def _with_endpoint(current: Object, address: str, port: int) -> Object | None:
     current["endpoints"] = [{"addresses": [a], "conditions": {"ready": True}} for a in addresses]
     current["ports"] = [{"name": "https", "port": port, "protocol": "TCP"}]
     return current
-
-
-async def remove_kubernetes_endpoint(registry: Registry, address: str) -> None:
-    """Take this API server's address out of the endpoints, at its orderly end."""
-
-    def without_address(current: Object) -> Object | None:
-        for subset in current.get("subsets") or ():
-            subset["addresses"] = [
-                a for a in subset.get("addresses") or () if a.get("ip") != address
-            ]
-        current["subsets"] = [s for s in current.get("subsets") or () if s["addresses"]]
-        return current
-
-    def without_endpoint(current: Object) -> Object | None:
-        current["endpoints"] = [
-            e for e in current.get("endpoints") or () if address not in e["addresses"]
-        ]
-        return current
-
-    for resource, mutate in (
-        (kind("endpoints"), without_address),
-        (kind("endpointslices", "discovery.k8s.io"), without_endpoint),
-    ):
-        try:
-            await registry.update(resource, "default", "kubernetes", mutate)
-        except NotFound:
-            continue
 
 
 async def ensure_extension_authentication(registry: Registry, settings: ApiServerSettings) -> None:

@@ -44,11 +44,11 @@ async def request_token(context: SubresourceContext) -> Object:
     if metadata.get("name", name) != name or metadata.get("namespace", namespace) != namespace:
         raise BadRequest("the name and namespace of the request must be those of the URL")
     spec.setdefault("expirationSeconds", _DEFAULT_SECONDS)
-    if not spec.get("audiences"):
-        spec["audiences"] = list(tokens.audiences)
     _validate(body)
     metadata["name"], metadata["namespace"] = name, namespace
-    await admit(context, name)
+    await admit(context, name)  # which must see what was asked for, not the default
+    if not spec.get("audiences"):
+        spec["audiences"] = list(tokens.audiences)
     bound = await _bound(registry, spec.get("boundObjectRef"), account)
     asked, audiences = int(spec["expirationSeconds"]), tuple(spec["audiences"])
     settings = context.services.settings

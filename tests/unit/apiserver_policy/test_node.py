@@ -116,7 +116,7 @@ def test_leases(registry: MemoryRegistry) -> None:
 
 
 async def test_restriction_of_nodes(registry: MemoryRegistry) -> None:
-    plugin = NodeRestriction(registry)
+    plugin = NodeRestriction(registry, Authorizer(registry))
     node = {"metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}}, "spec": {}}
     await plugin.mutate(write("nodes", node, namespace="", user=N1))
     with pytest.raises(Forbidden, match='node "n1" is not allowed to modify node "n2"'):
@@ -140,7 +140,7 @@ async def test_restriction_of_nodes(registry: MemoryRegistry) -> None:
 
 
 async def test_restriction_of_pods(registry: MemoryRegistry) -> None:
-    plugin = NodeRestriction(registry)
+    plugin = NodeRestriction(registry, Authorizer(registry))
     with pytest.raises(Forbidden, match="can only create mirror pods"):
         await plugin.mutate(write("pods", pod("x", nodeName="n1"), user=N1))
     owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u", "controller": True}
