@@ -1,0 +1,1 @@
+"""API operations through a real server: kubectl, protobuf clients."""
