@@ -7,7 +7,7 @@ upstream does in the storage layer behind mutating admission, end the mutating p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kubeinstall.apiserver.admission.certificates import (
@@ -44,6 +44,13 @@ from kubeinstall.apiserver.admission.pods import (
 from kubeinstall.apiserver.admission.quota import ResourceQuota
 from kubeinstall.apiserver.admission.security import PodSecurity
 from kubeinstall.apiserver.admission.service_accounts import ServiceAccount
+from kubeinstall.apiserver.admission.tenancy import (
+    LimitPodHardAntiAffinityTopology,
+    NamespaceAutoProvision,
+    OwnerReferencesPermissionEnforcement,
+    PodNodeSelector,
+    PodTolerationRestriction,
+)
 from kubeinstall.apiserver.authz import Authorizer, escalation
 from kubeinstall.apiserver.authz.kinds import RBAC_GROUP
 from kubeinstall.apiserver.config import ApiServerSettings
@@ -54,20 +61,25 @@ from kubeinstall.errors import SettingsError
 #: Upstream's order of all plug-ins that are known here.
 ORDER: Final = (
     "AlwaysAdmit",
+    "NamespaceAutoProvision",
     "NamespaceLifecycle",
     "NamespaceExists",
+    "LimitPodHardAntiAffinityTopology",
     "LimitRanger",
     "ServiceAccount",
     "NodeRestriction",
     "TaintNodesByCondition",
     "AlwaysPullImages",
     "PodSecurity",
+    "PodNodeSelector",
     "Priority",
     "DefaultTolerationSeconds",
+    "PodTolerationRestriction",
     "ExtendedResourceToleration",
     "PodTopologyLabels",
     "DefaultStorageClass",
     "StorageObjectInUseProtection",
+    "OwnerReferencesPermissionEnforcement",
     "PersistentVolumeClaimResize",
     "RuntimeClass",
     "CertificateApproval",
@@ -87,7 +99,12 @@ ORDER: Final = (
 OFF: Final = frozenset(
     {
         "AlwaysAdmit",
+        "NamespaceAutoProvision",
         "NamespaceExists",
+        "LimitPodHardAntiAffinityTopology",
+        "PodNodeSelector",
+        "PodTolerationRestriction",
+        "OwnerReferencesPermissionEnforcement",
         "NodeRestriction",
         "AlwaysPullImages",
         "ExtendedResourceToleration",
@@ -166,50 +183,52 @@ def enabled_names(enabled: Sequence[str], disabled: Sequence[str]) -> list[str]:
     return [name for name in ORDER if name not in disabled and (name not in OFF or name in enabled)]
 
 
-def available(
+def _factories(
     settings: ApiServerSettings, registry: Registry, authorizer: Authorizer
-) -> Mapping[str, Plugin]:
-    """Every plug-in that is built in, by name."""
-    plugins: list[Plugin] = [
-        AlwaysAdmit(),
-        NamespaceLifecycle(registry),
-        NamespaceExists(registry),
-        LimitRanger(registry),
-        ServiceAccount(registry),
-        NodeRestriction(registry, authorizer),
-        TaintNodesByCondition(),
-        AlwaysPullImages(),
-        PodSecurity(registry),
-        Priority(registry),
-        DefaultTolerationSeconds(
+) -> dict[str, Callable[[], Plugin]]:
+    """How each plug-in is made, so that what is off costs nothing."""
+    return {
+        "AlwaysAdmit": AlwaysAdmit,
+        "NamespaceAutoProvision": lambda: NamespaceAutoProvision(registry),
+        "NamespaceLifecycle": lambda: NamespaceLifecycle(registry),
+        "NamespaceExists": lambda: NamespaceExists(registry),
+        "LimitPodHardAntiAffinityTopology": LimitPodHardAntiAffinityTopology,
+        "LimitRanger": lambda: LimitRanger(registry),
+        "ServiceAccount": lambda: ServiceAccount(registry),
+        "NodeRestriction": lambda: NodeRestriction(registry, authorizer),
+        "TaintNodesByCondition": TaintNodesByCondition,
+        "AlwaysPullImages": AlwaysPullImages,
+        "PodSecurity": lambda: PodSecurity(registry),
+        "PodNodeSelector": lambda: PodNodeSelector(registry),
+        "Priority": lambda: Priority(registry),
+        "DefaultTolerationSeconds": lambda: DefaultTolerationSeconds(
             settings.default_not_ready_toleration_seconds,
             settings.default_unreachable_toleration_seconds,
         ),
-        ExtendedResourceToleration(),
-        PodTopologyLabels(registry),
-        DefaultStorageClass(registry),
-        StorageObjectInUseProtection(),
-        PersistentVolumeClaimResize(registry),
-        RuntimeClass(registry),
-        CertificateApproval(authorizer),
-        CertificateSigning(authorizer),
-        ClusterTrustBundleAttest(authorizer),
-        CertificateSubjectRestriction(),
-        DefaultIngressClass(registry),
-        DenyServiceExternalIPs(),
-        ResourceQuota(registry),
-        AlwaysDeny(),
-    ]
-    return {plugin.name: plugin for plugin in plugins}
+        "PodTolerationRestriction": lambda: PodTolerationRestriction(registry),
+        "ExtendedResourceToleration": ExtendedResourceToleration,
+        "PodTopologyLabels": lambda: PodTopologyLabels(registry),
+        "DefaultStorageClass": lambda: DefaultStorageClass(registry),
+        "StorageObjectInUseProtection": StorageObjectInUseProtection,
+        "OwnerReferencesPermissionEnforcement": lambda: OwnerReferencesPermissionEnforcement(
+            authorizer
+        ),
+        "PersistentVolumeClaimResize": lambda: PersistentVolumeClaimResize(registry),
+        "RuntimeClass": lambda: RuntimeClass(registry),
+        "CertificateApproval": lambda: CertificateApproval(authorizer),
+        "CertificateSigning": lambda: CertificateSigning(authorizer),
+        "ClusterTrustBundleAttest": lambda: ClusterTrustBundleAttest(authorizer),
+        "CertificateSubjectRestriction": CertificateSubjectRestriction,
+        "DefaultIngressClass": lambda: DefaultIngressClass(registry),
+        "DenyServiceExternalIPs": DenyServiceExternalIPs,
+        "ResourceQuota": lambda: ResourceQuota(registry),
+        "AlwaysDeny": AlwaysDeny,
+    }
 
 
 def build(settings: ApiServerSettings, registry: Registry, authorizer: Authorizer) -> Chain:
-    """The chain that the settings ask for."""
-    plugins = available(settings, registry, authorizer)
+    """The chain that the settings ask for. Raises `SettingsError`."""
     names = enabled_names(settings.enable_admission_plugins, settings.disable_admission_plugins)
-    return Chain(
-        [
-            *(plugins[name] for name in names if name in plugins),
-            _Escalation(authorizer),
-        ]
-    )
+    factories = _factories(settings, registry, authorizer)
+    plugins = [factories[name]() for name in names if name in factories]
+    return Chain([*plugins, _Escalation(authorizer)])

@@ -194,7 +194,8 @@ def _terminating(pod: Object) -> bool:
     return deadline is not None and int(deadline) >= 0
 
 
-def _best_effort(pod: Object) -> bool:
+def is_best_effort(pod: Object) -> bool:
+    """Whether no container asks for cpu or memory."""
     spec = pod["spec"]
     holders = [spec, *(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     return not any(
@@ -221,7 +222,7 @@ def _cross_namespace(pod: Object) -> bool:
 _POD_SCOPES: dict[str, Callable[[Object], bool]] = {
     "Terminating": _terminating,
     "NotTerminating": lambda pod: not _terminating(pod),
-    "BestEffort": _best_effort,
-    "NotBestEffort": lambda pod: not _best_effort(pod),
+    "BestEffort": is_best_effort,
+    "NotBestEffort": lambda pod: not is_best_effort(pod),
     "CrossNamespacePodAffinity": _cross_namespace,
 }
