@@ -18,6 +18,7 @@ from kubeinstall.errors import FieldError, InternalError, Invalid, KubeinstallEr
 
 _log = structlog.get_logger(__name__)
 _MAX_RELEASES = 1024
+_DRY_RUN_PORT = 32768
 
 
 class ServiceHooks:
@@ -79,7 +80,7 @@ class ServiceHooks:
         reserved: set[int] = set()
         try:
             await self._allocate_ips(new, old, taken, dry_run)
-            self._allocate_ports(new, old, reserved)
+            self._allocate_ports(new, old, reserved, dry_run)
         except BaseException:
             self._ports.release(reserved)
             if not dry_run:
@@ -118,14 +119,18 @@ class ServiceHooks:
             spec["clusterIPs"] = ips
             spec["clusterIP"] = ips[0]
 
-    def _allocate_ports(self, new: Object, old: Object | None, reserved: set[int]) -> None:
+    def _allocate_ports(
+        self, new: Object, old: Object | None, reserved: set[int], dry_run: bool
+    ) -> None:
         held = traits.node_ports(old) if old is not None else set()
         if traits.needs_node_port(new):
-            self._allocate_node_ports(new, held, reserved)
+            self._allocate_node_ports(new, held, reserved, dry_run)
         if traits.needs_health_check_port(new):
-            self._allocate_health_port(new, held, reserved)
+            self._allocate_health_port(new, held, reserved, dry_run)
 
-    def _allocate_node_ports(self, new: Object, held: set[int], reserved: set[int]) -> None:
+    def _allocate_node_ports(
+        self, new: Object, held: set[int], reserved: set[int], dry_run: bool
+    ) -> None:
         """Ports of one number and several protocols share a node port, as upstream arranges."""
         shared: dict[int, list[tuple[int, str]]] = {}
         ports = new["spec"].get("ports") or ()
@@ -142,22 +147,27 @@ class ServiceHooks:
             else:
                 given = next(
                     (p for p, _ in same if (p, protocol) not in same), 0
-                ) or self._free_port("nodePort", reserved)
+                ) or self._free_port("nodePort", reserved, dry_run)
                 port["nodePort"] = wanted = given
             same.append((wanted, protocol))
 
-    def _free_port(self, what: str, reserved: set[int]) -> int:
+    def _free_port(self, what: str, reserved: set[int], dry_run: bool) -> int:
         try:
-            port = self._ports.allocate()
+            # Upstream does not search on a dry run: it answers with numbers outside the range.
+            port = max(reserved, default=_DRY_RUN_PORT) + 1 if dry_run else self._ports.allocate()
         except AllocationError as error:
             raise InternalError(f"failed to allocate a {what}: {error}") from error
         reserved.add(port)
         return port
 
-    def _allocate_health_port(self, new: Object, held: set[int], reserved: set[int]) -> None:
+    def _allocate_health_port(
+        self, new: Object, held: set[int], reserved: set[int], dry_run: bool
+    ) -> None:
         wanted = int(new["spec"].get("healthCheckNodePort") or 0)
         if not wanted:
-            new["spec"]["healthCheckNodePort"] = self._free_port("HealthCheck NodePort", reserved)
+            new["spec"]["healthCheckNodePort"] = self._free_port(
+                "HealthCheck NodePort", reserved, dry_run
+            )
         elif wanted not in held:
             try:
                 self._ports.claim(wanted)

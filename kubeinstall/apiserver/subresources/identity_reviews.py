@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubeinstall.api import times
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authn.authenticator import with_standard_group
 from kubeinstall.apiserver.request import SubresourceContext, User
@@ -28,8 +29,13 @@ async def review_token(context: SubresourceContext) -> Object:
 
 
 async def review_self(context: SubresourceContext) -> Object:
-    """SelfSubjectReview: the user who asks, after impersonation."""
-    return {**context.body, "status": {"userInfo": user_info(context.user)}}
+    """SelfSubjectReview: the user who asks, after impersonation. Nothing of the body comes back."""
+    return {
+        "apiVersion": context.resource.api_version,
+        "kind": context.resource.kind,
+        "metadata": {"creationTimestamp": times.now()},
+        "status": {"userInfo": user_info(context.user)},
+    }
 
 
 def user_info(user: User) -> Object:

@@ -92,6 +92,14 @@ async def test_what_failed_or_was_tried_gives_back() -> None:
         world.holder(obj["spec"]["clusterIP"])
 
 
+async def test_dry_runs_answer_with_ports_outside_the_range() -> None:
+    tried = await World().create(
+        "s", dry_run=True, type="LoadBalancer", externalTrafficPolicy="Local"
+    )
+    assert tried["spec"]["ports"][0]["nodePort"] == 32769
+    assert tried["spec"]["healthCheckNodePort"] == 32770
+
+
 async def test_headless_and_external_names_have_no_address() -> None:
     world = World()
     headless = (await world.create("h", clusterIP="None"))["spec"]
