@@ -8,6 +8,7 @@ changed back to that form. Objects stay in the version they came in: converting 
 
 from __future__ import annotations
 
+from kubeinstall.api.codec.applied import decode_applied
 from kubeinstall.api.codec.decode import (
     Decoded,
     FieldValidation,
@@ -23,6 +24,7 @@ __all__ = [
     "FieldValidation",
     "Kind",
     "decode",
+    "decode_applied",
     "decode_kind",
     "decode_patched",
     "encode_body",

@@ -136,7 +136,7 @@ def _quick(expected: Kind, data: bytes) -> Object | None:
         return None
     if value.get("apiVersion", expected.api_version) != expected.api_version:
         return None
-    if not _without_duplicates(value, data):
+    if not without_duplicates(value, data):
         return None
     name = schema.type_name(expected.group, expected.version, expected.kind)
     if name is None:
@@ -147,7 +147,8 @@ def _quick(expected: Kind, data: bytes) -> Object | None:
         return None
 
 
-def _without_duplicates(value: Any, data: bytes) -> bool:
+def without_duplicates(value: Any, data: bytes) -> bool:
+    """Whether no object in `data`, which orjson read as `value`, has a member twice."""
     # orjson keeps the last of duplicate members. Clients send compact JSON: written again it is as
     # long as it came, unless something was lost. Only other forms pay for looking at each member.
     if len(orjson.dumps(value)) == len(data):

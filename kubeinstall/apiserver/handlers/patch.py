@@ -17,7 +17,7 @@ from kubeinstall.apiserver.engine import Write, update
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.handlers.create import answer
 from kubeinstall.apiserver.params import WriteOptions
-from kubeinstall.errors import BadRequest, FieldError, Invalid, StatusError, UnsupportedMediaType
+from kubeinstall.errors import FieldError, Invalid, UnsupportedMediaType
 
 APPLY = "application/apply-patch+yaml"
 _TYPES = (patch.JSON_PATCH, patch.MERGE_PATCH, patch.STRATEGIC_MERGE_PATCH, APPLY)
@@ -153,17 +153,10 @@ async def read_patch(call: Call) -> PatchBody:
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
     data = await exchange.body()
     options = params.write_options("PatchOptions", exchange.params, patch_type=media_type)
-    content = _apply_body(data) if media_type == APPLY else patch.decode(data, media_type)
+    if media_type == APPLY:
+        wanted = body.validation(options.field_validation)
+        content, warnings = codec.decode_applied(data, field_validation=wanted)
+        exchange.warnings.extend(warnings)
+    else:
+        content = patch.decode(data, media_type)
     return PatchBody(media_type, content, options, exchange.warnings.append)
-
-
-def _apply_body(data: bytes) -> Any:
-    import yaml
-
-    try:
-        content = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
-        raise BadRequest(f"error decoding YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise StatusError("error decoding YAML: not an object", code=400, reason="BadRequest")
-    return content

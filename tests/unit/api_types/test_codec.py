@@ -354,3 +354,23 @@ def test_body_form() -> None:
     }
     assert codec.encode_body(obj) == b'{"metadata":{"name":"n"},"data":{"a":"b"}}'
     assert obj["metadata"] == {"name": "n", "resourceVersion": "5"}
+
+
+def test_applied_bodies() -> None:
+    obj, warnings = codec.decode_applied(b'{"kind":"ConfigMap","data":{"on":"2020-01-01"}}')
+    assert (obj["data"], warnings) == ({"on": "2020-01-01"}, ())
+    obj, warnings = codec.decode_applied(b"kind: ConfigMap\ndata: {d: 2020-01-01, y: n}\n")
+    assert (obj["data"], warnings) == ({"d": "2020-01-01", "true": False}, ())
+    twice = b"data:\n  a: b\n  a: c\n"
+    obj, warnings = codec.decode_applied(twice)
+    assert obj == {"data": {"a": "c"}}
+    assert warnings[0].endswith('line 3: key "a" already set in map')
+    with pytest.raises(BadRequest, match="error strict decoding YAML"):
+        codec.decode_applied(twice, field_validation="Strict")
+    with pytest.raises(
+        BadRequest, match="error decoding YAML: error converting YAML to JSON: yaml"
+    ):
+        codec.decode_applied(b"a: b: c")
+    with pytest.raises(BadRequest, match="cannot unmarshal array into Go value"):
+        codec.decode_applied(b"[1]")
+    assert codec.decode_applied(b"") == ({}, ())
