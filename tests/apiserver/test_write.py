@@ -107,3 +107,18 @@ async def test_a_namespace_in_the_body_must_be_the_paths(http: Http) -> None:
     answer = await http("POST", MAPS, {"metadata": {"name": "a", "namespace": "default"}})
     assert answer.status == 400
     assert "does not match the namespace sent on the request" in answer.body["message"]
+
+
+async def test_a_scale_is_a_table_too(http: Http) -> None:
+    await http("POST", DEPLOYMENTS, DEPLOYMENT)
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    table = (await http("GET", f"{DEPLOYMENTS}/d/scale", Accept=accept)).body
+    assert [column["name"] for column in table["columnDefinitions"]][:2] == ["Name", "Desired"]
+    assert table["rows"][0]["cells"][:2] == ["d", 1]
+
+
+async def test_a_new_object_has_no_revision_yet(http: Http) -> None:
+    body = {"metadata": {"name": "a", "resourceVersion": "5"}}
+    refused = await http("POST", MAPS, body)
+    assert refused.status == 500
+    assert refused.body["message"] == "resourceVersion should not be set on objects to be created"

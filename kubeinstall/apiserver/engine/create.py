@@ -32,10 +32,6 @@ async def create(
     answers: `AlreadyExists`, `Invalid`, `Forbidden`, …
     """
     metadata = metadata_of(obj)
-    if metadata.get("resourceVersion"):
-        raise StatusError(
-            "resourceVersion should not be set on objects to be created", code=500, reason=""
-        )
     attributes = AdmissionAttributes(
         resource=served.storage,
         operation=CREATE,
@@ -113,7 +109,12 @@ async def _store(engine: Engine, served: Served, obj: Object, write: Write) -> R
         existing = cache.get(key)
         if existing is not None:
             raise _exists(served, metadata["name"], existing)
-        return Result(body)
+        version = str(metadata.get("resourceVersion") or "")
+        return Result(splice(body, int(version)) if version.isdecimal() else body)
+    if metadata.get("resourceVersion"):
+        raise StatusError(
+            "resourceVersion should not be set on objects to be created", code=500, reason=""
+        )
     try:
         revision = await engine.store.create(cache.prefix + key, body, ttl=engine.ttl(served))
     except KeyExists as error:

@@ -242,9 +242,9 @@ async def _store(
 async def _remove(
     engine: Engine, served: Served, item: CachedObject, obj: Object, write: Write
 ) -> Deleted:
+    if write.dry_run:  # nothing was marked, so what would go is what is there
+        return Deleted(Result(item.data), gone=True)
     body = codec.encode_body(obj)
-    if write.dry_run:
-        return Deleted(Result(splice(body, item.revision)), gone=True)
     path = engine.cache(served).prefix + item.key
     revision = await engine.store.delete(path, expected=item.revision)
     hooks = engine.hooks_of(served)

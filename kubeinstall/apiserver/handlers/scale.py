@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from kubeinstall.api import codec
+from kubeinstall.api import codec, table
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.selectors import LabelSelector
 from kubeinstall.api.types import Object
@@ -27,9 +27,7 @@ _Make = Callable[[Object], Awaitable[Object]]
 async def get_scale(core: Core, call: Call) -> None:
     """GET …/scale."""
     item = await find(core, call)
-    await send_object(
-        call.exchange, 200, scale_of(call.served.resource, item.object()), call.output
-    )
+    await _answer(call, item.object())
 
 
 async def update_scale(core: Core, call: Call) -> None:
@@ -80,7 +78,20 @@ async def _update(core: Core, call: Call, options: params.WriteOptions, make: _M
     done = await update(
         core.engine, served, info.namespace, info.name, transform, write, subresource="scale"
     )
-    await send_object(exchange, 200, scale_of(served.resource, done.result.object()), call.output)
+    await _answer(call, done.result.object())
+
+
+async def _answer(call: Call, workload: Object) -> None:
+    """Send the Scale of a workload in the form that the client wants."""
+    resource, output = call.served.resource, call.output
+    scale = scale_of(resource, workload)
+    if output.transform == "Table":
+        version = {"resourceVersion": scale["metadata"]["resourceVersion"]}
+        include = call.exchange.query.get("includeObject") or "Metadata"
+        scale = table.table(
+            resource, [scale], list_metadata=version, include=include, kind=_SCALE.kind
+        )
+    await send_object(call.exchange, 200, scale, output)
 
 
 def _check(resource: Resource, name: str, scale: Object, old: Object) -> None:

@@ -252,7 +252,9 @@ class Exchange:
         self.status = status
         lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n".encode()]
         lines.append(_CLOCK.header())
-        text = "Cache-Control: no-cache, private\r\n"
+        headers = list(headers)
+        own = any(name == "Cache-Control" for name, _ in headers)
+        text = "" if own else "Cache-Control: no-cache, private\r\n"
         if self.audit_id:
             text = f"Audit-Id: {self.audit_id}\r\n{text}"
         if content_type:
