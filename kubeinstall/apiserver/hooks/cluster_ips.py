@@ -59,15 +59,16 @@ class ClusterIPs:
     async def claim(self, service: Object, text: str, dry_run: bool) -> None:
         """Take this address. Raises `AllocationError`."""
         address = ipaddress.ip_address(text)
-        network = next((n for n in self._networks() if address in n), None)
+        networks = self._networks()
+        network = next((n for n in networks if address in n), None)
         if network is None:
+            if dry_run:  # upstream then asks any one allocator instead of the right one
+                raise _not_in_range(text, networks[0])
             raise AllocationError("the provided network does not match the current range")
-        edges = (network.network_address, network.broadcast_address)
-        if address == edges[0] or (address.version == 4 and address == edges[1]):
-            raise AllocationError(
-                f"the provided IP ({address}) is not in the valid range. "
-                f"The range of valid IPs is {network}"
-            )
+        if address == network.network_address or (
+            address.version == 4 and address == network.broadcast_address
+        ):
+            raise _not_in_range(text, network)
         held = str(address) in self._taken
         if held or (not dry_run and not await self._take(service, str(address))):
             raise AllocationError("provided IP is already allocated")
@@ -167,6 +168,12 @@ class ClusterIPs:
             self._taken.discard(name)
         else:
             self._taken.add(name)
+
+
+def _not_in_range(text: str, network: Network) -> AllocationError:
+    return AllocationError(
+        f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {network}"
+    )
 
 
 def _ready(service_cidr: Object) -> bool:

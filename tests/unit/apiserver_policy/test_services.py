@@ -65,6 +65,10 @@ async def test_explicit_addresses() -> None:
     )
     with pytest.raises(Invalid, match="does not match the current range"):
         await world.create("t", clusterIP="192.168.0.1")
+    with pytest.raises(Invalid, match=r"192.168.0.1\) is not in the valid range. The range of"):
+        await world.create("t", clusterIP="192.168.0.1", dry_run=True)
+    with pytest.raises(Invalid, match="The range of valid IPs is 10.96.0.0/16"):
+        await world.create("t", clusterIP="10.96.0.0")
 
 
 async def test_every_address_once_until_the_range_is_full() -> None:
