@@ -75,11 +75,13 @@ def plain(value: Any) -> Any:
 
 
 def number(text: str) -> int | float:
-    """The number that a JSON number text writes."""
+    """The number that a JSON number text writes; an integer beyond 64 bits as the nearest float, since
+    nothing that is stored can hold more."""
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
         return float(text)
+    return value if -(2**63) <= value < 2**64 else float(text)
 
 
 def check(text: str) -> None:

@@ -220,6 +220,16 @@ def test_missing_values_that_go_always_writes() -> None:
     assert role["rules"] is None
 
 
+def test_huge_numbers_do_not_break_free_form_data() -> None:
+    revisions = find("apps", "v1", "controllerrevisions")
+    body = b'{"data":{"n":123456789012345678901234567890},"revision":1,"nope":1}'
+    made = codec.decode(revisions, body, _JSON).object
+    assert made["data"] == {"n": 123456789012345678901234567890.0}
+    assert codec.encode_body(made)
+    message = _refusal(revisions, b'{"revision":123456789012345678901234567890}')
+    assert "cannot unmarshal number 123456789012345678901234567890 into" in message
+
+
 def test_other_versions_of_a_kind() -> None:
     scalers = find("autoscaling", "v2", "horizontalpodautoscalers")
     message = _refusal(
