@@ -12,6 +12,7 @@ from kubeinstall.runtime.logs import get_logger
 from kubeinstall.scheduler.binder import Binder, Order
 from kubeinstall.scheduler.evaluate import Evaluator
 from kubeinstall.scheduler.outcome import Outcome, OutcomeWriter
+from kubeinstall.scheduler.pod import PodInfo
 from kubeinstall.scheduler.preemption import Preemption
 from kubeinstall.scheduler.queue import POD_PLACED, SchedulingQueue, Waiting
 from kubeinstall.scheduler.state import ClusterState
@@ -121,7 +122,19 @@ class DecisionLoop:
         candidate = parts.preemption.find(pod, diagnosis)
         if candidate is not None:
             parts.metrics.preemptions.inc(len(candidate.victims))
-            parts.state.nominate(pod, candidate.node)
+            self._keep_room(pod, candidate.node)
+        elif not diagnosis.waiting:
+            parts.state.nominate(pod, "")
         parts.queue.failed(waiting, diagnosis.plugins)
         message = diagnosis.message()
-        parts.outcomes.put(Outcome(pod, "Unschedulable", message, candidate))
+        give_up = candidate is None and not diagnosis.waiting
+        parts.outcomes.put(Outcome(pod, "Unschedulable", message, candidate, give_up))
+
+    def _keep_room(self, pod: PodInfo, node: str) -> None:
+        """Nominate; less important pods that were to get this node must look for another."""
+        state = self._parts.state
+        for other in list(state.nominations().get(node, {}).values()):
+            if other.priority < pod.priority:
+                state.nominate(other, "")
+                self._parts.queue.activate(other.key)
+        state.nominate(pod, node)

@@ -23,12 +23,16 @@ _BACKLOG = 4096
 
 @dataclass(slots=True)
 class Outcome:
-    """A pod that was not placed; `candidate` says who must go for it."""
+    """A pod that was not placed; `candidate` says who must go for it.
+
+    `give_up`: the node that was kept for the pod no longer helps.
+    """
 
     pod: PodInfo
     reason: str
     message: str
     candidate: Candidate | None = None
+    give_up: bool = False
 
 
 class OutcomeWriter:
@@ -77,16 +81,27 @@ class OutcomeWriter:
     async def _write(self, outcome: Outcome) -> None:
         if outcome.candidate is not None:
             await self._evict(outcome.pod, outcome.candidate)
-        patch = condition_patch(outcome.pod, outcome.reason, outcome.message, outcome.candidate)
+        patch = condition_patch(
+            outcome.pod,
+            outcome.reason,
+            outcome.message,
+            outcome.candidate,
+            give_up=outcome.give_up,
+        )
         if patch:
             await self._client.patch(
                 PODS, outcome.pod.name, patch, outcome.pod.namespace, "strategic", "status"
             )
 
     async def _evict(self, pod: PodInfo, candidate: Candidate) -> None:
-        async with asyncio.TaskGroup() as group:
-            for victim in candidate.victims:
-                group.create_task(self._evict_one(pod, victim, candidate.node))
+        """All victims, also when one of them fails; the first failure is raised afterwards."""
+        results = await asyncio.gather(
+            *(self._evict_one(pod, victim, candidate.node) for victim in candidate.victims),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _evict_one(self, pod: PodInfo, victim: PodInfo, node: str) -> None:
         scheduler = self._scheduler(pod)
@@ -115,9 +130,14 @@ class OutcomeWriter:
 
 
 def condition_patch(
-    pod: PodInfo, reason: str, message: str, candidate: Candidate | None
+    pod: PodInfo,
+    reason: str,
+    message: str,
+    candidate: Candidate | None,
+    *,
+    give_up: bool = False,
 ) -> dict[str, Any]:
-    """The status patch, empty when the pod already says so."""
+    """The status patch, empty when the pod already says so; `give_up` takes the nomination back."""
     conditions = (pod.obj.get("status") or {}).get("conditions") or []
     old: Object = next((c for c in conditions if c.get("type") == "PodScheduled"), {})
     status: dict[str, Any] = {}
@@ -138,4 +158,6 @@ def condition_patch(
             del status["conditions"][0]["observedGeneration"]
     if candidate is not None and candidate.node != pod.nominated:
         status["nominatedNodeName"] = candidate.node
+    elif give_up and pod.nominated:
+        status["nominatedNodeName"] = None
     return {"status": status} if status else {}

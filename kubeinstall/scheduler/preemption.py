@@ -69,6 +69,7 @@ class Preemption:
             diagnosis.after = "preemption: not eligible due to preemptionPolicy=Never."
             return None
         if self._waits_for_victims(pod):
+            diagnosis.waiting = True
             diagnosis.after = (
                 "preemption: not eligible due to a terminating pod on the nominated node."
             )

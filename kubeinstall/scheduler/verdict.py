@@ -32,6 +32,8 @@ class Diagnosis:
     early: str = ""
     plugins: set[str] = field(default_factory=set)
     after: str = ""
+    #: The pod's victims are on their way out: nothing more to do but wait.
+    waiting: bool = False
 
     def message(self) -> str:
         """Upstream's `FitError`: `0/3 nodes are available: 1 Insufficient cpu, 2 …. preemption: …`."""

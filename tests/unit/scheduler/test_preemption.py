@@ -82,3 +82,18 @@ def test_room_is_kept_for_the_nominated(cluster: Cluster) -> None:
     assert cluster.schedule(cluster.pod(cpu="1", priority=500)) == "a"
     cluster.state.nominate(waiting, "")
     assert cluster.schedule(cluster.pod(cpu="1", priority=5)) == "a"
+
+
+def test_a_pod_whose_victims_are_leaving_waits(cluster: Cluster) -> None:
+    cluster.state.remove_node("b")
+    leaving = cluster.pod(cpu="2", priority=1)
+    leaving.deleting = True
+    cluster.state.place(leaving, "a")
+    waiting = cluster.pod(cpu="2", priority=100)
+    cluster.state.nominate(waiting, "a")
+    diagnosis = cluster.evaluator.diagnose(waiting)
+    assert cluster.preemption.find(waiting, diagnosis) is None
+    assert diagnosis.waiting
+    assert diagnosis.message().endswith(
+        "preemption: not eligible due to a terminating pod on the nominated node."
+    )
