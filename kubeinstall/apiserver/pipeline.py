@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 
 from structlog.typing import FilteringBoundLogger
 
+from kubeinstall.api.names import new_uid
 from kubeinstall.apiserver import authn, authz
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.http import Exchange
@@ -43,7 +43,7 @@ class Pipeline:
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         begun = time.perf_counter()
-        exchange.audit_id = exchange.headers.get("Audit-ID") or str(uuid.uuid4())
+        exchange.audit_id = exchange.headers.get("Audit-ID") or new_uid()
         info = parse_request(exchange.method, exchange.path, exchange.query)
         try:
             await self._guarded(exchange, info)

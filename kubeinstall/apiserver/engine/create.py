@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from datetime import UTC, datetime
 
-from kubeinstall.api import codec, strategy, validation
+from kubeinstall.api import codec, names, strategy, validation
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.engine.engine import Engine, Result, Write, key_of, metadata_of
@@ -16,10 +14,6 @@ from kubeinstall.errors import AlreadyExists, Invalid, KeyExists, StatusError
 from kubeinstall.storage.cache import CachedObject
 from kubeinstall.storage.cache.objects import splice
 
-#: Without vowels and look-alikes, so that no words appear: upstream's alphabet.
-_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SUFFIX_LENGTH = 5
-_GENERATED_LENGTH = 63
 _GENERATE_ATTEMPTS = 8
 
 
@@ -135,12 +129,10 @@ def fill_metadata(obj: Object) -> None:
     metadata = metadata_of(obj)
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(key, None)
-    metadata["uid"] = str(uuid.uuid4())
+    metadata["uid"] = names.new_uid()
     metadata["creationTimestamp"] = timestamp()
     if _needs_name(obj):
-        base = metadata["generateName"][: _GENERATED_LENGTH - _SUFFIX_LENGTH]
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
-        metadata["name"] = base + suffix
+        metadata["name"] = names.generate_name(metadata["generateName"])
 
 
 def timestamp(moment: datetime | None = None) -> str:
