@@ -62,10 +62,7 @@ def cluster_roles() -> dict[str, list[Object]]:
             rule(READ, "extensions", "deployments"),
         ],
         "system:kube-aggregator": [rule(READ, "core", "endpoints services")],
-        "system:kube-dns": [
-            rule("list watch", "core", "endpoints services"),
-            rule("list watch", "discovery", "endpointslices"),
-        ],
+        "system:kube-dns": [rule("list watch", "core", "endpoints services")],
         "system:persistent-volume-provisioner": _provisioner(),
         "system:volume-scheduler": [
             rule(f"{READ} patch update", "core", "persistentvolumes"),
@@ -243,8 +240,8 @@ def _scheduler() -> list[Object]:
         rule(READ, "resource", "deviceclasses"),
         rule(f"{READ} patch update", "resource", "resourceclaims"),
         rule(f"{READ} patch update", "resource", "resourceclaims/status"),
+        rule(f"{READ} patch update", "core", "pods/finalizers"),
         rule(READ, "resource", "resourceslices"),
-        rule("patch update", "core", "pods/finalizers"),
         rule("patch update", "resource", "resourceclaims/binding"),
     ]
 

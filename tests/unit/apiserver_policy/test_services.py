@@ -67,7 +67,7 @@ async def test_explicit_addresses() -> None:
         await world.create("t", clusterIP="192.168.0.1")
     with pytest.raises(Invalid, match=r"192.168.0.1\) is not in the valid range. The range of"):
         await world.create("t", clusterIP="192.168.0.1", dry_run=True)
-    with pytest.raises(Invalid, match="The range of valid IPs is 10.96.0.0/16"):
+    with pytest.raises(Invalid, match=r"The range of valid IPs is 10\.96\.0\.0/16"):
         await world.create("t", clusterIP="10.96.0.0")
 
 
