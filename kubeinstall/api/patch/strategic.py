@@ -88,13 +88,28 @@ def _merge_ordered(node: TypeNode | None, merged: Object, patch: Object) -> None
         key = child.merge_key if child is not None else ""
         set_order(change or [], order, key, field)
         if original is None:
-            result = strip_directives(change)
+            result = fresh(change)
         elif change is None:
             result = original
         else:
             result = _merge_list(child, original, change)
+            original = _as_left_by_merge(original, change, key)
         merged[field] = enforce_order(result, order, original or [], key)
         patch.pop(field, None)
+
+
+def _as_left_by_merge(original: list[Any], change: list[Any], key: str) -> list[Any]:
+    """The old list as upstream looks at it once merged: it merges in place.
+
+    Items that are deleted make room for added ones, so that those count as known to the server.
+    """
+    deleted = [each.get(key) for each in change if _directed(each)] if key else []
+    if not deleted:
+        return original
+    kept = [each for each in original if each.get(key) not in deleted]
+    known = [each.get(key) for each in kept]
+    added = [each for each in change if not _directed(each) and each.get(key) not in known]
+    return (kept + added)[: len(original)]
 
 
 def _merge_field(node: TypeNode | None, merged: Object, key: str, value: Any) -> None:
@@ -117,8 +132,10 @@ def _merge_field(node: TypeNode | None, merged: Object, key: str, value: Any) ->
             merged[key] = merge_by_type(child, current, value)
     elif isinstance(current, list) and isinstance(value, list):
         merged[key] = _merge_list(_child(node, key), current, value)
+    elif _directed(value):
+        merged.pop(key, None)
     else:
-        merged[key] = strip_directives(value)
+        merged[key] = fresh(value)
 
 
 def _child(node: TypeNode | None, key: str) -> TypeNode | None:
@@ -146,7 +163,7 @@ def _merge_list(node: TypeNode | None, original: list[Any], patch: list[Any]) ->
         merge_value = _key_of(change, key)
         at = next((i for i, item in enumerate(merged) if item.get(key) == merge_value), None)
         if at is None:
-            merged.append(strip_directives(change))
+            merged.append(change)
         else:
             merged[at] = merge_by_type(node.element, merged[at], change)
     return enforce_order(merged, changes, kept, key)
@@ -181,20 +198,21 @@ def _key_of(item: Object, key: str) -> Any:
     return item[key]
 
 
-def strip_directives(value: Any) -> Any:
-    """A patch value as it is when nothing was there: no directives, no nulls in maps."""
+def fresh(value: Any) -> Any:
+    """A patch value where nothing was before: no nulls, and nothing that carries `$patch`.
+
+    Other directives stay, as they do upstream: decoding drops them, or refuses them if strict.
+    """
     if isinstance(value, dict):
         return {
-            key: strip_directives(each)
+            key: fresh(each)
             for key, each in value.items()
-            if each is not None
-            and key not in (DIRECTIVE, RETAIN_KEYS)
-            and not key.startswith((DELETE_PREFIX, ORDER_PREFIX))
+            if each is not None and not _directed(each)
         }
     if isinstance(value, list):
-        return [
-            strip_directives(each)
-            for each in value
-            if not (isinstance(each, dict) and each.get(DIRECTIVE) in ("delete", "replace"))
-        ]
+        return [fresh(each) for each in value if not _directed(each)]
     return value
+
+
+def _directed(value: Any) -> bool:
+    return isinstance(value, dict) and DIRECTIVE in value

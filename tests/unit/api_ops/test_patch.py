@@ -125,6 +125,16 @@ def test_strategic_delete_and_replace() -> None:
     assert pod_spec({}, {"containers": [{"$patch": "delete", "name": "a"}]}) == {"containers": []}
 
 
+def test_strategic_directives_where_nothing_was() -> None:
+    probe = {"$patch": "replace", "exec": {"command": ["x"]}}
+    change = {"containers": [{"name": "a", "livenessProbe": probe}]}
+    assert "livenessProbe" not in pod_spec(containers("a"), change)["containers"][0]
+    items: list[Any] = [{"$patch": "delete", "key": "a"}, {"key": "b", "value": None}]
+    change = {"tolerations": items}
+    assert pod_spec({}, change) == {"tolerations": [{"key": "b"}]}
+    assert pod_spec({}, {"affinity": {"nodeAffinity": {"$patch": "replace"}}}) == {"affinity": {}}
+
+
 def test_strategic_element_order() -> None:
     change = {
         "$setElementOrder/containers": [{"name": "b"}, {"name": "a"}],
@@ -132,6 +142,12 @@ def test_strategic_element_order() -> None:
     }
     merged = pod_spec(containers("a", "b", "server"), change)
     assert names(merged) == ["b", "a", "server"]
+    # An added item takes the place of a deleted one among those the server knows.
+    change = {
+        "$setElementOrder/containers": [{"name": "d"}, {"name": "c"}],
+        "containers": [{"$patch": "delete", "name": "b"}, {"name": "d"}],
+    }
+    assert names(pod_spec(containers("a", "b", "c"), change)) == ["a", "d", "c"]
     change = {"$setElementOrder/containers": [{"name": "x"}], "containers": [{"name": "y"}]}
     with pytest.raises(StatusError, match="doesn't match"):
         pod_spec(containers("a"), change)
