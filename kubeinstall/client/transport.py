@@ -77,6 +77,9 @@ class Transport:
             if session is not None:
                 await session.close()
         self._session = self._watches = None
+        # Aborted connections are closed in the loop's next rounds: a loop that ended at once would
+        # leave their sockets to the garbage collector.
+        await asyncio.sleep(0.01)
 
     def reload(self) -> None:
         """Read certificates and tokens again; new connections use them, open ones live on."""

@@ -13,6 +13,7 @@ import structlog
 from kubeinstall.client import ApiClient, EventRecorder, Informer, InformerSet, WorkQueue
 from kubeinstall.client.informer import Indexer, Transform, drop_managed_fields
 from kubeinstall.client.metrics import QueueMetrics
+from kubeinstall.controllers.common.slimming import TRANSFORMS
 from kubeinstall.controllers.config import ControllerManagerSettings
 
 
@@ -50,11 +51,15 @@ class Controller(ABC):
         self,
         gvr: str,
         indexers: Mapping[str, Indexer] | None = None,
-        transform: Transform | None = drop_managed_fields,
+        transform: Transform | None = None,
         *,
         metadata_only: bool = False,
     ) -> Informer:
-        """The shared informer of a resource; `synced()` waits for it too."""
+        """The shared informer of a resource; `synced()` waits for it too.
+
+        Pods and nodes are cut down (see `slimming`): patch them, never update them.
+        """
+        transform = transform or TRANSFORMS.get(gvr, drop_managed_fields)
         informer = self._context.informers.informer(
             gvr, indexers=indexers, transform=transform, metadata_only=metadata_only
         )

@@ -162,6 +162,11 @@ ENTRIES: tuple[Entry, ...] = (
         "network.service_cidrs:ServiceCIDRController",
         "service-cidrs-controller",
     ),
+    Entry(
+        "ephemeral-volume-controller",
+        "storage.ephemeral:EphemeralVolumeController",
+        "ephemeral-volume-controller",
+    ),
     # Last: it shares the informers of whole objects that the others have asked for.
     Entry(
         "garbage-collector-controller",

@@ -194,3 +194,47 @@ async def test_owner_references_are_honoured(api_server: RunningServer) -> None:
         ghost = {"metadata": {"name": "ghost", "uid": "0" * 8 + "-0000-0000-0000-" + "0" * 12}}
         await make("haunted", ghost)
         await world.gone(maps, "haunted")
+
+
+async def test_circles_and_second_owners(api_server: RunningServer) -> None:
+    async with running(api_server) as world:
+        maps = "v1/configmaps"
+
+        async def make(name: str) -> dict[str, Any]:
+            meta = {"name": name, "namespace": world.namespace}
+            return await world.client.create(
+                maps, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+            )
+
+        async def own(child: str, *owners: dict[str, Any]) -> None:
+            refs = [
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "name": o["metadata"]["name"],
+                    "uid": o["metadata"]["uid"],
+                    "controller": number == 0,
+                    "blockOwnerDeletion": True,
+                }
+                for number, o in enumerate(owners)
+            ]
+            await world.patch(maps, child, {"metadata": {"ownerReferences": refs}})
+
+        one, two, three = await make("one"), await make("two"), await make("three")
+        await own("one", three)
+        await own("two", one)
+        await own("three", two)
+        await world.client.delete(maps, "one", world.namespace, propagation_policy="Foreground")
+        for name in ("one", "two", "three"):
+            await world.gone(maps, name)
+
+        waiting, solid = await make("waiting"), await make("solid")
+        await make("shared")
+        await make("own")
+        await own("shared", waiting, solid)
+        await own("own", waiting)
+        await world.client.delete(maps, "waiting", world.namespace, propagation_policy="Foreground")
+        await world.gone(maps, "waiting")
+        await world.gone(maps, "own")
+        refs = (await world.get(maps, "shared"))["metadata"]["ownerReferences"]
+        assert [r["name"] for r in refs] == ["solid"]

@@ -120,9 +120,13 @@ class NodeLifecycleController(QueueController):
         status = node.get("status") or {}
         if listed == (status.get("conditions") or []):
             return node
-        return await self.client.update_status(
-            NODES, {**node, "status": {**status, "conditions": listed}}
-        )
+        # Guarded: a heartbeat that came meanwhile counts for more than our clock.
+        meta = node["metadata"]
+        patch = {
+            "metadata": {"resourceVersion": meta["resourceVersion"]},
+            "status": {"conditions": listed},
+        }
+        return await self.client.patch(NODES, meta["name"], patch, subresource="status")
 
     async def _sync_no_schedule(self, node: Object) -> None:
         wanted = {

@@ -24,7 +24,7 @@ def new_pod(stateful_set: Object, template: Object, revision: str, number: int) 
     made.pop("generateName", None)
     made["name"] = f"{meta['name']}-{number}"
     made.setdefault("labels", {})[facts.REVISION_LABEL] = revision
-    give_identity(stateful_set, pod, number)
+    give_identity(pod, number)
     pod["spec"]["hostname"] = made["name"]
     if stateful_set["spec"].get("serviceName"):
         pod["spec"]["subdomain"] = stateful_set["spec"]["serviceName"]
@@ -32,7 +32,7 @@ def new_pod(stateful_set: Object, template: Object, revision: str, number: int) 
     return pod
 
 
-def give_identity(stateful_set: Object, pod: Object, number: int) -> None:
+def give_identity(pod: Object, number: int) -> None:
     """The labels that name the pod."""
     labels = pod["metadata"].setdefault("labels", {})
     labels[facts.NAME_LABEL] = pod["metadata"]["name"]

@@ -60,12 +60,11 @@ class StatefulPodControl:
         await self.create_claims(stateful_set, pod)
         if building.has_identity(pod):
             return
-        changed = {
-            **pod,
-            "metadata": {**pod["metadata"], "labels": dict(pod["metadata"].get("labels") or {})},
-        }
-        building.give_identity(stateful_set, changed, facts.ordinal(pod))
-        await self._client.update(PODS, changed)
+        meta = pod["metadata"]
+        changed: Object = {"metadata": {"name": meta["name"]}}
+        building.give_identity(changed, facts.ordinal(pod))
+        patch = {"metadata": {"uid": meta["uid"], "labels": changed["metadata"]["labels"]}}
+        await self._client.patch(PODS, meta["name"], patch, meta["namespace"])
 
     async def own_claims(self, stateful_set: Object, pod: Object, *, condemned: bool) -> None:
         """Make the claims' owners what the retention policy asks for."""
