@@ -162,13 +162,13 @@ def make_root(name: str, lower: Path, key: Path) -> None:
     ssh = root / "root/.ssh"
     ssh.mkdir(mode=0o700, exist_ok=True)
     shutil.copy(key.with_suffix(".pub"), ssh / "authorized_keys")
-    for path in (
+    for name in (
         "/etc/pip.conf",
         "/etc/apt/sources.list",
         "/etc/apt/sources.list.d",
         CA_BUNDLE,
     ):
-        source, target = Path(path), root / path.lstrip("/")
+        source, target = Path(name), root / name.lstrip("/")
         if source.is_dir():
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
         elif source.exists():
