@@ -57,9 +57,10 @@ def run_init(
     )
     with progress(console, verbosity=options.verbosity) as shown:
         result = run_play(play, shown)
-    log = write_log("init", result, keep=not options.dry_run)
-    if not result.ok:
-        show_failures(console, result, log)
-    elif options.dry_run:
+    if not (options.dry_run and result.ok):
+        log = write_log("init", result, keep=not options.dry_run)
+        if not result.ok:
+            show_failures(console, result, log)
+    else:
         show_diffs(console, result)
     return result

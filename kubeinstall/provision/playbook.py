@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +23,9 @@ _FINISHED = {
 }
 # What Ansible itself adds to a result, and what is shown elsewhere.
 _NOT_FACTS = {"changed", "changes", "diff", "invocation", "msg", "warnings", "deprecations"}
+
+
+_PREFIX = "kubeinstall-play-"
 
 
 class Progress(Protocol):
@@ -63,7 +68,8 @@ def run_play(play: Play, progress: Progress) -> RunResult:
     result = RunResult()
     started = time.monotonic()
     collector = _Collector(result, progress)
-    with tempfile.TemporaryDirectory(prefix="kubeinstall-play-") as folder:
+    _remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
         run = ansible_runner.interface.run(
             private_data_dir=folder,
             playbook=str(shared("playbooks") / f"{play.playbook}.yml"),
@@ -81,6 +87,14 @@ def run_play(play: Play, progress: Progress) -> RunResult:
     result.seconds = time.monotonic() - started
     result.output = "\n".join(collector.lines)
     return result
+
+
+def _remove_abandoned() -> None:
+    """Folders of runs that were killed: they hold variables, a token among them perhaps."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _command_line(play: Play) -> str:
@@ -105,6 +119,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_FORKS": "20",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_INJECT_FACT_VARS": "0",
