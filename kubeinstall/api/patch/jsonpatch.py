@@ -1,7 +1,8 @@
 """RFC 6902 JSON patch, as the library that upstream uses applies it.
 
-That library differs from the RFC in a few points kept here: removing what is not there is an
-error, negative list indexes count from the end, and a missing test value equals null.
+That library differs from the RFC in a few points kept here: negative list indexes count from the
+end, a value that is not given is null, replacing or copying a key that a map does not have works
+(only removing and moving one fails), and testing one compares with null.
 """
 
 from __future__ import annotations
@@ -58,9 +59,7 @@ def _path(operation: dict[str, Any], key: str = "path") -> list[str]:
 
 
 def _value(operation: dict[str, Any]) -> Any:
-    if "value" not in operation:
-        raise PatchFailed("operation has no value")
-    return copy.deepcopy(operation["value"])
+    return copy.deepcopy(operation.get("value"))
 
 
 def _container(holder: Any, path: list[str]) -> Any:
@@ -94,6 +93,10 @@ def _get(container: Any, part: str) -> Any:
     raise PatchFailed(f"nothing below a scalar: {part}")
 
 
+def _get_or_null(container: Any, part: str) -> Any:
+    return container.get(part) if isinstance(container, dict) else _get(container, part)
+
+
 def _put(container: Any, part: str, value: Any) -> None:
     if isinstance(container, dict):
         container[part] = value
@@ -122,7 +125,6 @@ def _remove(holder: Any, operation: dict[str, Any]) -> None:
 def _replace(holder: Any, operation: dict[str, Any]) -> None:
     path = _path(operation)
     container = _container(holder, path)
-    _get(container, path[-1])
     key = path[-1] if isinstance(container, dict) else _index(path[-1], len(container))
     container[key] = _value(operation)
 
@@ -137,17 +139,14 @@ def _move(holder: Any, operation: dict[str, Any]) -> None:
 
 def _copy(holder: Any, operation: dict[str, Any]) -> None:
     source, path = _path(operation, "from"), _path(operation)
-    value = copy.deepcopy(_get(_container(holder, source), source[-1]))
+    value = copy.deepcopy(_get_or_null(_container(holder, source), source[-1]))
     _put(_container(holder, path), path[-1], value)
 
 
 def _test(holder: Any, operation: dict[str, Any]) -> None:
     path = _path(operation)
     container = _container(holder, path)
-    # A key that is not there tests equal to null, in the library that upstream uses.
-    absent = isinstance(container, dict) and path[-1] not in container
-    found = None if absent else _get(container, path[-1])
-    if found != operation.get("value"):
+    if _get_or_null(container, path[-1]) != operation.get("value"):
         raise PatchFailed(f"testing value {operation['path']} failed")
 
 

@@ -56,6 +56,12 @@ def test_merge_patch(doc: Any, change: Any, expected: Any) -> None:
             {"a": {"b": 1}, "c": {"b": 1}},
         ),
         ({"a": 1}, [{"op": "test", "path": "/a", "value": 1}], {"a": 1}),
+        ({}, [{"op": "test", "path": "/a"}, {"op": "replace", "path": "/b", "value": 1}], {"b": 1}),
+        (
+            {},
+            [{"op": "add", "path": "/a"}, {"op": "copy", "from": "/x", "path": "/b"}],
+            {"a": None, "b": None},
+        ),
     ],
 )
 def test_json_patch(doc: Any, operations: Any, expected: Any) -> None:
@@ -68,12 +74,12 @@ def test_json_patch(doc: Any, operations: Any, expected: Any) -> None:
     "operation",
     [
         {"op": "remove", "path": "/none"},
-        {"op": "replace", "path": "/none", "value": 1},
+        {"op": "replace", "path": "/l/0", "value": 1},
+        {"op": "move", "from": "/none", "path": "/b"},
         {"op": "test", "path": "/a", "value": 2},
         {"op": "frob", "path": "/a"},
         {"op": "add", "path": "/a/b/c", "value": 1},
         {"op": "add", "path": "/l/9", "value": 1},
-        {"op": "add", "path": "/x"},
     ],
 )
 def test_json_patch_fails(operation: Any) -> None:
