@@ -39,6 +39,9 @@ class Pipeline:
         settings = core.settings
         self._front_proxy_headers = settings.requestheader_username_headers
         self._timeout = settings.request_timeout
+        gauge = core.metrics.in_flight
+        gauge.labels("readOnly").set_function(lambda: self._reading)
+        gauge.labels("mutating").set_function(lambda: self._writing)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
