@@ -98,13 +98,24 @@ async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSetti
             "type": "ClusterIP",
         },
     }
-    await ensure(registry, kind("services"), service)
+
+    def with_ports(current: Object) -> Object | None:
+        wanted = service["spec"]["ports"]
+        if current["spec"].get("ports") == wanted:
+            return None
+        current["spec"]["ports"] = wanted
+        return current
+
+    await ensure(registry, kind("services"), service, with_ports)
 
 
-async def ensure_kubernetes_endpoints(registry: Registry, address: str, port: int) -> None:
+async def ensure_kubernetes_endpoints(
+    registry: Registry, address: str, port: int, *, alone: bool
+) -> None:
     """Endpoints and EndpointSlice of `default/kubernetes`, listing `address` and `port`.
 
-    Several API servers share them, so an address is added, never taken away here.
+    `alone`: no other API server shares the datastore, so other addresses are this server's earlier
+    ones and go. Otherwise the address is added to those of the others.
     """
     ports = [{"name": "https", "port": port, "protocol": "TCP"}]
     metadata: Object = {
@@ -117,7 +128,7 @@ async def ensure_kubernetes_endpoints(registry: Registry, address: str, port: in
         registry,
         kind("endpoints"),
         {"metadata": metadata, "subsets": [subset]},
-        lambda current: _with_address(current, address, port),
+        lambda current: _with_address(current, address, port, alone),
     )
     family = f"IPv{ipaddress.ip_address(address).version}"
     await ensure(
@@ -133,33 +144,42 @@ async def ensure_kubernetes_endpoints(registry: Registry, address: str, port: in
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
             "ports": ports,
         },
-        lambda current: _with_endpoint(current, address, port),
+        lambda current: _with_endpoint(current, address, port, alone),
     )
 
 
-def _with_address(current: Object, address: str, port: int) -> Object | None:
+def _addresses(
+    known: list[str], ports: list[int], address: str, port: int, alone: bool
+) -> list[str] | None:
+    """What the endpoints shall list; None when they are right."""
+    keep = [] if alone or ports != [port] else known
+    wanted = sorted({*keep, address})
+    return None if (wanted, [port]) == (known, ports) else wanted
+
+
+def _with_address(current: Object, address: str, port: int, alone: bool) -> Object | None:
     subsets = current.get("subsets") or []
     known = [a["ip"] for s in subsets for a in s.get("addresses") or ()]
     ports = [p.get("port") for s in subsets for p in s.get("ports") or ()]
-    if address in known and ports == [port]:
+    wanted = _addresses(known, ports, address, port, alone)
+    if wanted is None:
         return None
-    addresses = sorted({*known, address}) if ports == [port] else [address]
     current["subsets"] = [
         {
-            "addresses": [{"ip": ip} for ip in addresses],
+            "addresses": [{"ip": ip} for ip in wanted],
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         }
     ]
     return current
 
 
-def _with_endpoint(current: Object, address: str, port: int) -> Object | None:
+def _with_endpoint(current: Object, address: str, port: int, alone: bool) -> Object | None:
     known = [a for e in current.get("endpoints") or () for a in e.get("addresses") or ()]
     ports = [p.get("port") for p in current.get("ports") or ()]
-    if address in known and ports == [port]:
+    wanted = _addresses(known, ports, address, port, alone)
+    if wanted is None:
         return None
-    addresses = sorted({*known, address}) if ports == [port] else [address]
-    current["endpoints"] = [{"addresses": [a], "conditions": {"ready": True}} for a in addresses]
+    current["endpoints"] = [{"addresses": [a], "conditions": {"ready": True}} for a in wanted]
     current["ports"] = [{"name": "https", "port": port, "protocol": "TCP"}]
     return current
 

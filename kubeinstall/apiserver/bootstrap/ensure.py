@@ -36,7 +36,10 @@ async def ensure(services: Services, port: int | None = None) -> None:
         await service_hooks.repair()
     if settings.endpoint_reconciler_type != "none":
         await cluster.ensure_kubernetes_endpoints(
-            registry, advertised_address(settings), port or settings.secure_port
+            registry,
+            advertised_address(settings),
+            port or settings.secure_port,
+            alone=settings.storage_url.startswith("sqlite:") and not settings.etcd_servers,
         )
 
 
