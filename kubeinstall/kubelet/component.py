@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -49,6 +49,7 @@ PODS, SERVICES = "v1/pods", "v1/services"
 USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
 HOUSEKEEPING_SECONDS = 60.0
 RUNTIME_SILENCE_SECONDS = 180.0
+KEEP_SECONDS = 5.0
 
 
 class Kubelet(Component[KubeletSettings]):
@@ -99,8 +100,9 @@ class Kubelet(Component[KubeletSettings]):
             group.create_task(services.run(), name="services")
             # What runs must be known before any pod is looked at: nothing may be started twice.
             await parts.runtime.listed.wait()
-            for work in self._sources(client, manager, pods):
-                group.create_task(work, name=getattr(work, "__qualname__", "source"))
+            group.create_task(_after(services, pods), name="pods")
+            for source in self._static_sources(client, manager, pods):
+                group.create_task(self._keep(source), name="static pods")
             garbage = Garbage(manager)
             rotation = LogRotation(
                 cri,
@@ -108,35 +110,44 @@ class Kubelet(Component[KubeletSettings]):
                 self.config.container_log_max_size,
                 self.config.container_log_max_files,
             )
-            group.create_task(rotation.run(), name="log rotation")
-            group.create_task(Eviction(manager, garbage).run(), name="eviction")
+            group.create_task(self._keep(rotation.run), name="log rotation")
+            group.create_task(self._keep(Eviction(manager, garbage).run), name="eviction")
             async with self._served(client, manager):
                 await pods.wait_synced()
                 manager.sources_ready.set()
                 await reporter.ready.wait()
                 self.context.ready()
                 try:
-                    await self._housekeeping(manager, garbage)
+                    await self._keep(lambda: self._housekeeping(manager, garbage))
                 finally:
                     await manager.close()
                     await parts.probes.close()
                     await parts.objects.close()
 
-    def _sources(
+    async def _keep(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run `work` again when it fails: what looks after things now and then must not end the kubelet."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                self.log.exception("Task failed, it is started again")
+            await asyncio.sleep(KEEP_SECONDS)
+
+    def _static_sources(
         self, client: ApiClient, manager: PodManager, pods: Informer
-    ) -> list[Coroutine[None, None, None]]:
-        """What feeds pods to the manager: the API, and a folder of manifests."""
-        work = [pods.run()]
+    ) -> list[Callable[[], Coroutine[None, None, None]]]:
+        """What feeds static pods to the manager, and shows them in the API."""
         folder = self.settings.pod_manifest_path or (
             Path(self.config.static_pod_path) if self.config.static_pod_path else None
         )
-        if folder is not None:
-            static = StaticPods(folder, self.node_name, manager, self.config.file_check_frequency)
-            mirrors = Mirrors(client, manager, static, lambda: self.node)
-            static.pods_changed = mirrors.wake
-            pods.add_handler(lambda _old, _new: mirrors.wake())
-            work += [static.run(), mirrors.run()]
-        return work
+        if folder is None:
+            return []
+        static = StaticPods(folder, self.node_name, manager, self.config.file_check_frequency)
+        mirrors = Mirrors(client, manager, static, lambda: self.node)
+        static.pods_changed = mirrors.wake
+        pods.add_handler(lambda _old, _new: mirrors.wake())
+        static.read()  # before any clean-up, which would take its pods for orphans
+        return [static.run, mirrors.run]
 
     @asynccontextmanager
     async def _served(self, client: ApiClient, manager: PodManager) -> AsyncIterator[None]:
@@ -264,6 +275,12 @@ class Kubelet(Component[KubeletSettings]):
 
     def _node_labels(self) -> dict[str, str]:
         return ((self.node or {}).get("metadata") or {}).get("labels") or {}
+
+
+async def _after(services: Informer, pods: Informer) -> None:
+    """Pods only once services are known: their environment shows them."""
+    await services.wait_synced()
+    await pods.run()
 
 
 def _labels(name: str, architecture: str, given: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -19,12 +21,12 @@ Object = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
+def containerd() -> Iterator[Containerd]:
     why = missing()
     if why:
         pytest.skip(why)
-    # Unix sockets have short paths.
-    folder = tmp_path_factory.mktemp("c")
+    # Not pytest's folder: it would be removed by a later run, with file systems mounted in it.
+    folder = Path(tempfile.mkdtemp(prefix="kubelet-test-"))
     runtime = Containerd(folder)
     runtime.prepare()
     runtime.start()
@@ -35,6 +37,7 @@ def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]
         if runtime.process is None:
             runtime.start()
         runtime.clean()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -130,6 +133,8 @@ async def node(containerd: Containerd, tmp_path: Path) -> AsyncIterator[Node]:
     try:
         await made.until(lambda: _ready(api, kubelet.name))
         yield made
+        for manifest in (tmp_path / "manifests").iterdir():
+            manifest.unlink()
         for key in [k for k in api.objects if k[2] == "pods"]:
             await api.remove("v1/pods", key[4], key[3])
         await made.until(lambda: not containerd.pids(), 30)

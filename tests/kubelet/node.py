@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 import yaml
 
 from kubeinstall.images import build_preset, import_image
+from kubeinstall.kubelet.cri import CRI, CRIError
 
 BRIDGE, SUBNET = "kltest0", "10.213.77.0/24"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,6 +38,10 @@ state = "{folder}/state"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      Root = "{folder}/runc"
 [plugins."io.containerd.internal.v1.opt"]
   path = "{folder}/opt"
 """
@@ -126,6 +132,13 @@ class Containerd:
         rows = [line.split() for line in said.stdout.splitlines()[1:]]
         return {row[0]: int(row[1]) for row in rows if row[2] == "RUNNING"}
 
+    async def _remove_sandboxes(self) -> None:
+        cri = CRI(str(self.socket), timeout=10)
+        for sandbox in await cri.list_sandboxes():
+            await cri.stop_sandbox(sandbox.id)
+            await cri.remove_sandbox(sandbox.id)
+        await cri.close()
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
@@ -133,24 +146,12 @@ class Containerd:
             self.process = None
 
     def clean(self) -> None:
-        """Kill what runs, end containerd, take away the bridge and mounts."""
-        for task in self.tasks():
-            subprocess.run(
-                self._ctr("tasks", "kill", "-s", "SIGKILL", task), capture_output=True, check=False
-            )
-        for _ in range(50):
-            if not self.pids():
-                break
-            time.sleep(0.1)
-        for container in subprocess.run(
-            self._ctr("containers", "list", "-q"), capture_output=True, text=True, check=False
-        ).stdout.split():
-            subprocess.run(
-                self._ctr("tasks", "rm", "-f", container), capture_output=True, check=False
-            )
-            subprocess.run(
-                self._ctr("containers", "rm", container), capture_output=True, check=False
-            )
+        """Remove every sandbox, end containerd, take away the bridge and mounts."""
+        for pid in self.pids().values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(CRIError, TimeoutError):
+            asyncio.run(asyncio.wait_for(self._remove_sandboxes(), 30))
         self.stop()
         subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
         unmount_below(self.folder)

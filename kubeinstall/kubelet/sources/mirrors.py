@@ -56,7 +56,7 @@ class Mirrors:
     async def _reconcile(self) -> None:
         wanted = {spec.full_name(pod): pod for pod in self._static.pods()}
         present = dict(self._manager.mirrors)
-        for name, mirror in present.items():
+        for name, mirror in list(present.items()):
             pod = wanted.get(name)
             if pod is None or not _matches(pod, mirror) or spec.deleted(mirror):
                 await self._remove(mirror)
@@ -68,9 +68,7 @@ class Mirrors:
                 with contextlib.suppress(AlreadyExists):
                     created = await self._client.create(PODS, mirror_of(pod, self._node()))
                     self._manager.mirrors[name] = created
-                worker = self._manager.workers.get(spec.uid(pod))
-                if worker is not None:
-                    worker.wake()
+                self._manager.parts.status.redeliver(spec.uid(pod))
 
     async def _remove(self, mirror: Object) -> None:
         meta = mirror["metadata"]

@@ -73,6 +73,14 @@ class StatusManager:
             entry.pod = pod
             entry.delivered = pod.get("status") or {}
 
+    def redeliver(self, uid: str) -> None:
+        """The object to report to is a new one (a mirror made again): tell it everything."""
+        entry = self._entries.get(uid)
+        if entry is not None:
+            entry.delivered = {}
+            entry.dirty = True
+            self._enqueue(uid)
+
     def finish(self, pod: Object) -> None:
         """All of the pod is gone: once its status is delivered, delete the object for good."""
         uid = spec.uid(pod)
