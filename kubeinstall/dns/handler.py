@@ -56,7 +56,12 @@ class Handler:
             return wire.encode_answer(query, wire.BADVERS, authoritative=False)
         if query.klass not in (wire.IN, wire.ANY_CLASS):
             return wire.encode_answer(query, wire.REFUSED, authoritative=False)
-        answer = self._authority.answer(query.name, query.type)
+        try:
+            answer = self._authority.answer(query.name, query.type)
+        except WireError:
+            # An ExternalName that is no domain name: the API lets labels pass that DNS does not know.
+            self._count(wire.SERVFAIL)
+            return wire.encode_answer(query, wire.SERVFAIL, authoritative=False)
         if answer is None:
             return self._outside(query, message, limit, stream)
         self._metrics.zone.inc()

@@ -170,9 +170,18 @@ def _endpoints(piece: Object) -> Iterable[Endpoint]:
     for entry in piece.get("endpoints") or []:
         if (entry.get("conditions") or {}).get("ready") is False:
             continue
-        for address in entry.get("addresses") or []:
+        for address in filter(_is_address, entry.get("addresses") or []):
             label = entry.get("hostname") or address.replace(".", "-").replace(":", "-")
             yield Endpoint(address, label.lower(), ports)
+
+
+def _is_address(text: str) -> bool:
+    """Slices may also hold names (addressType FQDN); those have no address record."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def address_of_pod_label(label: str) -> str | None:

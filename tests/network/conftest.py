@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from shutil import which
@@ -21,6 +22,10 @@ def world() -> Iterator[World]:
         pytest.skip("needs root to make network namespaces")
     if which("ip") is None:
         pytest.skip("needs iproute2")
+    try:
+        ctypes.CDLL("libnftables.so.1")
+    except OSError:
+        pytest.skip("needs the package libnftables1")
     made = World()
     try:
         made.open()

@@ -244,6 +244,9 @@ def test_the_plugins_accept_the_conflist(two_nodes: tuple[str, str], tmp_path: P
 
     def call(command: str, plugin: dict[str, Any], previous: Any) -> Any:
         config = {"cniVersion": document["cniVersion"], "name": document["name"], **plugin}
+        if plugin["type"] == "portmap":
+            mapping = {"hostPort": 8088, "containerPort": 6060, "protocol": "tcp"}
+            config["runtimeConfig"] = {"portMappings": [mapping]}
         if previous:
             config["prevResult"] = previous
         done = subprocess.run(
@@ -262,6 +265,12 @@ def test_the_plugins_accept_the_conflist(two_nodes: tuple[str, str], tmp_path: P
     assert link["mtu"] == 1400
     assert "default via 10.244.9.1" in sh(f"ip -n {pod} route")
     assert "hairpin on" in sh(f"ip -d -n {node} link show type bridge_slave")
+    tools = World()
+    try:
+        tools.serve(pod, "mapped", 6060)
+        assert tools.ask(node, "tcp", "10.244.9.1", 8088)[0][0] == "mapped"
+    finally:
+        tools.close()
     for plugin in reversed(document["plugins"]):
         call("DEL", plugin, result)
     assert "eth0" not in sh(f"ip -n {pod} link")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from shutil import which
 from typing import Any
 
 import pytest
@@ -224,6 +225,8 @@ async def test_endpoints_change_and_the_service_goes(bench: Bench) -> None:
 
 
 async def test_a_udp_flow_follows_the_endpoints(bench: Bench) -> None:
+    if which("conntrack") is None:
+        pytest.skip("needs the package conntrack")
     client = bench.world.client
     await bench.set([endpoint(World.pods[0])])
     assert bench.ask(client, "udp", VIP, 80, 2, source=4001)[1][0] == "a"

@@ -46,6 +46,8 @@ def make_zone() -> Zone:
     put(service("void", clusterIP="None"), piece([]))
     put(service("portless", clusterIP="None"), piece([], {"addresses": ["10.244.0.9"]}))
     put(service("out", type="ExternalName", externalName="Example.com."))
+    put(service("wrong", type="ExternalName", externalName=f"{'x' * 70}.example"))
+    put(service("named", clusterIP="None"), piece([], {"addresses": ["host.example"]}))
     put(service("alias", type="ExternalName", externalName="web.default.svc.cluster.local"))
     put(
         service("many", clusterIP="None"),

@@ -120,6 +120,7 @@ def test_answers(handler: Handler, name: str, kind: str, expected: set[str]) -> 
         ("web.nowhere.svc.cluster.local.", "A", "NXDOMAIN"),
         ("nowhere.svc.cluster.local.", "A", "NXDOMAIN"),
         ("void.default.svc.cluster.local.", "A", "NXDOMAIN"),
+        ("named.default.svc.cluster.local.", "A", "NXDOMAIN"),
         (f"_no._tcp.{WEB}", "SRV", "NXDOMAIN"),
         (f"_http._udp.{WEB}", "SRV", "NXDOMAIN"),
         (f"db-9.{DB}", "A", "NXDOMAIN"),
@@ -172,6 +173,11 @@ def test_edns_is_answered_with_edns(handler: Handler) -> None:
     answer = handler.handle(query.to_wire(), stream=False)
     assert isinstance(answer, bytes)
     assert dns.message.from_wire(answer).rcode() == dns.rcode.BADVERS
+
+
+def test_an_external_name_that_is_no_name(handler: Handler) -> None:
+    name = "wrong.default.svc.cluster.local."
+    assert ask(handler, name, "CNAME").rcode() == dns.rcode.SERVFAIL
 
 
 def test_without_resolvers_other_names_fail(handler: Handler) -> None:
