@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from functools import partial
 from typing import ClassVar
 
@@ -14,7 +15,9 @@ from kubeinstall.controllers import registry
 from kubeinstall.controllers.config import ControllerManagerSettings
 from kubeinstall.controllers.controller import Controller, ControllerContext
 from kubeinstall.controllers.identities import Identities
+from kubeinstall.errors import SettingsError
 from kubeinstall.runtime.component import Component, run_guarded
+from kubeinstall.runtime.endpoints import serve_endpoints
 from kubeinstall.runtime.settings import Settings
 
 
@@ -32,7 +35,13 @@ class ControllerManager(Component[ControllerManagerSettings]):
         agent = self.name
         root = ApiClient(config, agent, Transport(config, agent, read))
         accounts = config if self.settings.use_service_account_credentials else None
-        async with root, Identities(root, accounts) as identities:
+        health = serve_endpoints(
+            self.context,
+            self.settings.bind_address,
+            self.settings.secure_port or -1,
+            tls=_server_tls(self.settings),
+        )
+        async with health, root, Identities(root, accounts) as identities:
             work = partial(self._run_controllers, root, identities, entries)
             if not self.settings.leader_elect:
                 self.context.ready()
@@ -79,6 +88,19 @@ class ControllerManager(Component[ControllerManagerSettings]):
                 self.log.info("controllers started", count=len(controllers))
         finally:
             self.context.health.remove_check("informer-sync")
+
+
+def _server_tls(settings: ControllerManagerSettings) -> ssl.SSLContext | None:
+    if settings.tls_cert_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_private_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"tls-cert-file: cannot use {settings.tls_cert_file}: {error}"
+        ) from error
+    return context
 
 
 def _require_synced(informers: InformerSet) -> None:

@@ -14,6 +14,18 @@ class ControllerManagerSettings(Settings):
     """Flags of kube-controller-manager."""
 
     kubeconfig: Path = setting(flag="kubeconfig", help="Credentials for the API server.")
+    bind_address: str = setting(
+        "127.0.0.1", flag="bind-address", help="Address of health and metrics."
+    )
+    secure_port: int = setting(
+        10257, flag="secure-port", help="Port of health and metrics; 0 serves none."
+    )
+    tls_cert_file: Path | None = setting(
+        None, flag="tls-cert-file", help="Certificate of the port; plain HTTP without one."
+    )
+    tls_private_key_file: Path | None = setting(
+        None, flag="tls-private-key-file", help="Key of tls-cert-file."
+    )
     leader_elect: bool = setting(
         True, flag="leader-elect", help="Hold a Lease before starting the controllers."
     )
@@ -151,6 +163,10 @@ class ControllerManagerSettings(Settings):
         if self.leader_elect_lease_duration <= self.leader_elect_renew_deadline:
             raise SettingsError(
                 "leader-elect-renew-deadline: must be less than leader-elect-lease-duration"
+            )
+        if (self.tls_cert_file is None) != (self.tls_private_key_file is None):
+            raise SettingsError(
+                "tls-cert-file: needs tls-private-key-file, and the other way round"
             )
         if self.allocate_node_cidrs and not self.cluster_cidr:
             raise SettingsError("cluster-cidr: required with allocate-node-cidrs")

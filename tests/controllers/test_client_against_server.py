@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kubeinstall.client import EventRecorder, Informer, LeaderElector, LeadershipLost
+from kubeinstall.client.leader import host_identity
 from tests.controllers.test_deployments import deploy, rolled_out
 from tests.controllers.world import running
 from tests.support.apiserver import RunningServer, run_api_server
@@ -52,6 +55,31 @@ async def test_one_leads_and_a_released_lease_is_taken_at_once(
             async with asyncio.timeout(10):
                 await two
         assert not second.leading()
+
+
+async def test_lease_of_a_dead_process_of_this_host_is_taken_at_once(
+    api_server: RunningServer,
+) -> None:
+    code = "from kubeinstall.client.leader import host_identity; print(host_identity())"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    dead, alive = made.stdout.strip(), host_identity()
+    async with api_server.client() as client:
+        for name, holder, taken in (("dead-lease", dead, True), ("live-lease", alive, False)):
+            spec = {"holderIdentity": holder, "leaseDurationSeconds": 60}
+            meta = {"name": name, "namespace": "kube-system"}
+            lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+            await client.create(LEASES, {**lease, "metadata": meta, "spec": spec})
+            led = asyncio.Event()
+
+            async def lead(event: asyncio.Event = led) -> None:
+                event.set()
+                await asyncio.sleep(60)
+
+            task = asyncio.create_task(LeaderElector(client, name, "successor").run(lead))
+            await asyncio.sleep(1.0)
+            assert led.is_set() == taken
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_same_event_again_is_counted(api_server: RunningServer) -> None:

@@ -89,7 +89,11 @@ async def running(
     server: RunningServer, *, kubelet: bool = True, **settings: Any
 ) -> AsyncIterator[World]:
     """A manager and a fresh namespace; `kubelet` marks pods ready."""
-    values: Object = {"root_ca_file": server.directory / "pki/ca.crt", "leader_elect": False}
+    values: Object = {
+        "root_ca_file": server.directory / "pki/ca.crt",
+        "leader_elect": False,
+        "secure_port": 0,
+    }
     config = ControllerManagerSettings(
         kubeconfig=server.kubeconfig("super-admin"), **{**values, **settings}
     )
