@@ -68,13 +68,15 @@ def nftables_tables() -> list[tuple[str, str]]:
 
 
 def links() -> list[str]:
-    """The pod bridge, the host ends of its pods, and tunnels."""
+    """The pod bridge, the host ends of its pods, and tunnels.
+
+    Asked of the kernel by netlink: /sys may show another network namespace's interfaces.
+    """
     found = []
-    for path in sorted(Path("/sys/class/net").iterdir()):
-        master = path / "master"
-        on_bridge = master.exists() and master.resolve().name == BRIDGE
-        if path.name in _LINKS or (path.name.startswith("veth") and on_bridge):
-            found.append(path.name)
+    for link in json.loads(run(["ip", "-json", "link", "show"]) or "[]"):
+        name = str(link.get("ifname", ""))
+        if name in _LINKS or (name.startswith("veth") and link.get("master") == BRIDGE):
+            found.append(name)
     # Ends of pods first: a bridge without them goes quietly.
     return sorted(found, key=lambda name: name == BRIDGE)
 

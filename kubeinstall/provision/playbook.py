@@ -112,6 +112,8 @@ def _environment(folder: Path) -> dict[str, str]:
     empty = folder / "empty.cfg"
     empty.touch()
     return {
+        # ansible-playbook stands beside our interpreter, which need not be on the path.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "ANSIBLE_CONFIG": str(empty),  # a stray ansible.cfg must not change what we do
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections()),

@@ -47,7 +47,8 @@ def _files() -> list[str]:
 
 
 def _network() -> list[str]:
-    links = [path.name for path in Path("/sys/class/net").iterdir()]
+    listed = output(["ip", "-brief", "link"]).splitlines()
+    links = [line.split()[0].partition("@")[0] for line in listed]
     found = [f"interface {name}" for name in links if name in ("cni0", "kubevxlan")]
     tables = output(["nft", "list", "tables"]).splitlines()
     found += [line for line in tables if "kube-proxy" in line or "kube-podnet" in line]
