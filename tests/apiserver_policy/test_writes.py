@@ -128,6 +128,24 @@ async def test_pods_are_bound_once(api: Api) -> None:
     assert bound["metadata"]["generation"] == 1
 
 
+async def test_bindings_carry_the_zone_of_the_node(api: Api) -> None:
+    namespace = await api.namespace()
+    labels = {"topology.kubernetes.io/zone": "a", "other": "b"}
+    await api.made("/api/v1/nodes", {"metadata": {"name": f"node-{namespace}", "labels": labels}})
+    await api.made(f"{CORE}/{namespace}/pods", pod("p"))
+    await api.made(
+        f"{CORE}/{namespace}/bindings",
+        {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": "p"},
+            "target": {"kind": "Node", "name": f"node-{namespace}"},
+        },
+    )
+    bound = (await api("GET", f"{CORE}/{namespace}/pods/p")).body
+    assert bound["metadata"]["labels"] == {"app": "a", "topology.kubernetes.io/zone": "a"}
+
+
 async def test_eviction_respects_the_budget(api: Api) -> None:
     namespace = await api.namespace()
     path = f"{CORE}/{namespace}/pods"

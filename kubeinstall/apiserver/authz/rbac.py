@@ -44,6 +44,7 @@ class _Binding(NamedTuple):
 
 
 Subject = tuple[str, str]
+_Key = tuple[str, str, str]  # kind, namespace, name
 Observer = Callable[[], None]
 
 
@@ -52,8 +53,9 @@ class RBAC:
 
     def __init__(self, registry: Registry, on_change: Observer = lambda: None) -> None:
         self._roles: dict[tuple[str, str], list[tuple[Object, CompiledRule]]] = {}
-        self._bindings: dict[tuple[str, str, str], list[tuple[Subject, _Binding]]] = {}
-        self._by_subject: dict[Subject, dict[tuple[str, str, str], list[_Binding]]] = {}
+        self._bindings: dict[_Key, list[tuple[Subject, _Binding]]] = {}
+        # (subject, namespace or "") → binding's key → what it grants
+        self._by_subject: dict[tuple[Subject, str], dict[_Key, list[_Binding]]] = {}
         self._gathered: dict[tuple[str, tuple[str, ...], str], Resolution] = {}
         self._on_change = on_change
         for plural in ("clusterroles", "roles"):
@@ -115,8 +117,7 @@ class RBAC:
             found = [
                 (key, binding)
                 for subject in subjects
-                for key, bindings in self._by_subject.get(subject, {}).items()
-                if key[1] == scope
+                for key, bindings in self._by_subject.get((subject, scope), {}).items()
                 for binding in bindings
             ]
             found.sort(key=lambda item: item[0])
@@ -142,17 +143,19 @@ class RBAC:
     def _replace(self, what: str, old: Object | None, new: Object | None) -> None:
         metadata = (new or old or {})["metadata"]
         key = (what, metadata.get("namespace", ""), metadata["name"])
+        scope = key[1]
         for subject, _ in self._bindings.pop(key, ()):
-            holders = self._by_subject.get(subject)
+            holders = self._by_subject.get((subject, scope))
             if holders is not None:
                 holders.pop(key, None)
                 if not holders:
-                    del self._by_subject[subject]
+                    del self._by_subject[(subject, scope)]
         if new is not None:
             entries = list(_subjects(what, new))
             self._bindings[key] = entries
             for subject, binding in entries:
-                self._by_subject.setdefault(subject, {}).setdefault(key, []).append(binding)
+                holders = self._by_subject.setdefault((subject, scope), {})
+                holders.setdefault(key, []).append(binding)
         self._changed()
 
     def _changed(self) -> None:

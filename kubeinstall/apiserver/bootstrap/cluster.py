@@ -56,24 +56,23 @@ async def ensure_service_cidr(registry: Registry, settings: ApiServerSettings) -
     resource = kind("servicecidrs", "networking.k8s.io")
     cidrs = [str(ipaddress.ip_network(c)) for c in settings.service_cluster_ip_range]
     await ensure(registry, resource, {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cidrs}})
-    await registry.update(resource, "", "kubernetes", _service_cidr_ready, subresource="status")
-
-
-def _service_cidr_ready(current: Object) -> Object | None:
-    if (current.get("status") or {}).get("conditions"):
-        return None
-    current["status"] = {
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True",
-                "lastTransitionTime": times.now(),
-                "reason": "",
-                "message": "Kubernetes default Service CIDR is ready",
-            }
-        ]
+    if (registry.get(resource, "kubernetes").get("status") or {}).get("conditions"):
+        return
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": times.now(),
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
     }
-    return current
+    config = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": "kubernetes"},
+        "status": {"conditions": [condition]},
+    }
+    manager = "kubernetes-service-cidr-controller"
+    await registry.apply(resource, config, manager=manager, subresource="status")
 
 
 async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSettings) -> None:
@@ -83,8 +82,6 @@ async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSetti
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": dict(_SERVICE_LABELS)},
         "spec": {
             "clusterIP": str(networks[0][1]),
-            "clusterIPs": [str(networks[0][1])],
-            "ipFamilies": [f"IPv{networks[0].version}"],
             "ipFamilyPolicy": "SingleStack",
             "ports": [
                 {
