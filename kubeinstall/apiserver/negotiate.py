@@ -87,9 +87,7 @@ def _choose(accept: str, listing: bool, protobuf: bool) -> Output:
             output = _with_parameters(media_type, clause.parameters)
             if output is not None:
                 return output
-    raise NotAcceptable(
-        "only the following media types are accepted: " + ", ".join(types), details={}
-    )
+    raise NotAcceptable("only the following media types are accepted: " + ", ".join(types))
 
 
 def _routable(accept: str) -> bool:

@@ -156,7 +156,7 @@ class Pipeline:
             exchange.headers.get("Accept", ""),
             exchange.query.get("pretty"),
             exchange.user_agent,
-            listing=not info.name,
+            listing=info.verb in ("list", "watch"),
             protobuf=served.resource.builtin,
         )
         await dispatch(self._core, Call(exchange, info, user, served, output))

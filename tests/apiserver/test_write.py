@@ -122,3 +122,20 @@ async def test_a_new_object_has_no_revision_yet(http: Http) -> None:
     refused = await http("POST", MAPS, body)
     assert refused.status == 500
     assert refused.body["message"] == "resourceVersion should not be set on objects to be created"
+
+
+async def test_patches_are_refused_in_the_words_of_their_way(http: Http) -> None:
+    await http.create_configmap("a")
+    wrong = {"data": {"a": 1}}
+    strategic = {"Content_Type": "application/strategic-merge-patch+json"}
+    for headers, words in (
+        (MERGE, "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
+        (strategic, "cannot convert int64 to string"),
+    ):
+        answer = await http("PATCH", f"{MAPS}/a", wrong, **headers)
+        assert answer.status == 422
+        assert answer.body["details"]["causes"][0]["field"] == "patch"
+        assert answer.body["message"].endswith(words)
+    moved = await http("PATCH", f"{MAPS}/a", {"metadata": {"namespace": "x"}}, **MERGE)
+    assert moved.status == 400
+    assert "does not match the namespace on the request" in moved.body["message"]

@@ -99,3 +99,17 @@ def check_name(call: Call, obj: Object) -> None:
         raise BadRequest(
             f"the name of the object ({name}) does not match the name on the URL ({call.info.name})"
         )
+
+
+def check_target(call: Call, obj: Object, resource: Resource) -> None:
+    """A patch cannot move an object: its name and namespace stay those of the path."""
+    check_name(call, obj)
+    metadata = obj["metadata"]
+    if not resource.namespaced:
+        return
+    given = metadata.setdefault("namespace", call.info.namespace)
+    if given != call.info.namespace:
+        raise BadRequest(
+            f"the namespace of the object ({given}) does not match the namespace on the request"
+            f" ({call.info.namespace})"
+        )

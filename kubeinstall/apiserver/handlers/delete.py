@@ -15,7 +15,7 @@ from kubeinstall.apiserver.handlers.create import answer
 from kubeinstall.apiserver.negotiate import JSON, PROTOBUF
 from kubeinstall.apiserver.params import ListOptions
 from kubeinstall.apiserver.respond import encode, send, send_object, success
-from kubeinstall.errors import BadRequest, NotFound
+from kubeinstall.errors import BadRequest, NotFound, StatusError
 
 _ORPHANS_WARNING = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to"
@@ -64,20 +64,20 @@ def _decode(data: bytes, media_type: str) -> Object:
     try:
         given = _parse(data, media_type)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(
-            "the object provided is unrecognized (must be of type DeleteOptions): couldn't get"
-            f" version/kind; json parse error: {explain(data)}"
+        raise _undecodable(
+            f"couldn't get version/kind; json parse error: {explain(data)}"
         ) from error
     if not isinstance(given, dict):
-        raise BadRequest("the object provided is unrecognized (must be of type DeleteOptions)")
+        raise _undecodable("couldn't get version/kind; json parse error: not an object")
     kind, version = given.pop("kind", "DeleteOptions"), given.pop("apiVersion", "v1")
     if kind != "DeleteOptions":
-        bare = str(version).rpartition("/")[2]
-        raise BadRequest(
-            f'{kind} in version "{bare}" cannot be handled as a DeleteOptions: converting'
-            f" ({bare}.{kind}) to (core.DeleteOptions): unknown conversion"
-        )
+        raise _undecodable(f'no kind "{kind}" is registered for version "{version}" in scheme')
     return codec.normalize_part(schema.DELETE_OPTIONS, given)
+
+
+def _undecodable(message: str) -> StatusError:
+    """Upstream does not wrap what its decoder says of these options."""
+    return StatusError(message, code=500, reason="")
 
 
 def _parse(data: bytes, media_type: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,23 @@ from kubeinstall.errors import FieldError, Invalid, UnsupportedMediaType
 APPLY = "application/apply-patch+yaml"
 _TYPES = (patch.JSON_PATCH, patch.MERGE_PATCH, patch.STRATEGIC_MERGE_PATCH, APPLY)
 
+#: What the JSON decoder says of a value of the wrong type.
+_TYPE_ERROR = re.compile(
+    r"json: cannot unmarshal (?P<found>\w+)(?: \S+)? into Go .* of type (?P<type>\S+)$"
+)
+_GO_KINDS = {
+    "number": "int64",
+    "string": "string",
+    "bool": "bool",
+    "array": "slice",
+    "object": "map",
+}
+_GO_TYPES = {
+    **_GO_KINDS,
+    "array": "[]interface {}",
+    "object": "map[string]interface {}",
+}
+
 
 async def patch_object(core: Core, call: Call) -> None:
     """Patch, retrying when somebody else was faster; 201 where an apply created."""
@@ -39,8 +57,7 @@ async def patch_object(core: Core, call: Call) -> None:
         else:
             live = wire.from_storage(served, old)
             new = wanted.merge(call, live, manager)
-        body.settle_namespace(call, new, served.resource)
-        body.check_name(call, new)
+        body.check_target(call, new, served.resource)
         return wire.to_storage(served, new)
 
     done = await update(
@@ -100,11 +117,18 @@ class PatchBody:
         return merged
 
     def _decode(self, resource: Resource, patched: Object) -> Object:
-        kind = _kind_of(resource, patched)
+        strategic = self.media_type == patch.STRATEGIC_MERGE_PATCH
+        # Upstream decodes anew what came out of the other patches: their kind may have changed.
+        kind = resource if strategic else _kind_of(resource, patched)
         validation = body.validation(self.options.field_validation)
-        decoded = codec.decode_patched(kind, patched, field_validation=validation)
+        try:
+            decoded = codec.decode_patched(kind, patched, field_validation=validation)
+        except Invalid as error:
+            if strategic:
+                raise _unconvertible(error, self.content) from error
+            raise
         if kind is not resource:
-            raise _unreadable(
+            raise unreadable(
                 patched,
                 f"unable to decode {kind.api_version}, Kind={kind.kind} into {resource.kind}",
             )
@@ -122,11 +146,11 @@ def _kind_of(resource: Resource, patched: Object) -> Resource:
     if not kind or not version:
         missing = "Kind" if not kind else "apiVersion"
         shown = orjson.dumps(patched).decode()
-        raise _unreadable(patched, f"Object '{missing}' is missing in '{shown}'")
+        raise unreadable(patched, f"Object '{missing}' is missing in '{shown}'")
     group, _, bare = str(version).rpartition("/")
     found = resources.find_kind(group, bare, str(kind))
     if found is None:
-        raise _unreadable(
+        raise unreadable(
             patched,
             f'no kind "{kind}" is registered for version "{version}" in scheme'
             ' "pkg/api/legacyscheme/scheme.go:30"',
@@ -134,12 +158,30 @@ def _kind_of(resource: Resource, patched: Object) -> Resource:
     return found
 
 
-def _unreadable(patched: Object, message: str) -> Invalid:
+def unreadable(patched: Object, message: str) -> Invalid:
+    """The refusal of a patch whose outcome cannot be read."""
     shown = orjson.dumps(orjson.dumps(patched).decode()).decode()
     error = FieldError("FieldValueInvalid", "patch", f"Invalid value: {shown}: {message}")
     invalid = Invalid("", "", "", [error])
     invalid.details = {"causes": (invalid.details or {})["causes"]}
     return invalid
+
+
+def _unconvertible(error: Invalid, content: Any) -> Invalid:
+    """The same refusal in the words of the converter that strategic patches go through."""
+    found = _TYPE_ERROR.search(error.errors[0].message)
+    if found is None:
+        return error
+    source, target = found["found"], found["type"]
+    if target.startswith("[]"):
+        message = f"cannot restore slice from {_GO_KINDS[source]}"
+    elif target.startswith("map["):
+        message = f"cannot restore map from {_GO_KINDS[source]}"
+    elif "." in target:
+        message = f"cannot restore struct from: {_GO_KINDS[source]}"
+    else:
+        message = f"cannot convert {_GO_TYPES[source]} to {target}"
+    return unreadable(content, message)
 
 
 async def read_patch(call: Call) -> PatchBody:

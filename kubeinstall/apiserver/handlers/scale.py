@@ -13,9 +13,9 @@ from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.engine import Write, update
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.handlers.get import find
-from kubeinstall.apiserver.handlers.patch import PatchBody, read_patch
+from kubeinstall.apiserver.handlers.patch import PatchBody, read_patch, unreadable
 from kubeinstall.apiserver.respond import send_object
-from kubeinstall.errors import Conflict, FieldError, Invalid
+from kubeinstall.errors import BadRequest, Conflict, FieldError, Invalid
 
 _SCALE = codec.Kind("autoscaling", "v1", "Scale")
 _SCALE_TYPE = "io.k8s.api.autoscaling.v1.Scale"
@@ -50,7 +50,11 @@ async def patch_scale(core: Core, call: Call) -> None:
     patch: PatchBody = await read_patch(call)
 
     async def scale(current: Object) -> Object:
-        return codec.normalize_part(_SCALE_TYPE, patch.change(call.served.resource, current))
+        changed = patch.change(call.served.resource, current)
+        try:
+            return codec.normalize_part(_SCALE_TYPE, changed)
+        except BadRequest as error:
+            raise unreadable(changed, error.message) from error
 
     await _update(core, call, patch.options, scale)
 
