@@ -85,9 +85,21 @@ class Evaluator:
 
     def fits(self, pod: PodInfo, node: str) -> bool:
         """Whether one node could take the pod as things are (for dry runs of preemption)."""
-        row = self._state.matrix.nodes[node].row
+        state = self._state
+        found = state.matrix.nodes[node]
+        if not self._local.fits(pod, found):
+            return False
+        if not (
+            pod.claims
+            or pod.spread
+            or pod.affinity
+            or pod.anti_affinity
+            or state.counters.has_anti
+            or node in state.nominations()
+        ):
+            return True
         feasible, _, _ = self._filter(pod)
-        return bool(feasible[row])
+        return bool(feasible[found.row])
 
     def scores(self, pod: PodInfo) -> dict[str, float]:
         """Total score of each node that could take the pod, for `explain`."""

@@ -88,6 +88,20 @@ class LocalPlugins:
         kept.position = matrix.position
         return kept
 
+    def fits(self, pod: PodInfo, node: Node) -> bool:
+        """Whether one node passes, computed for it alone: dry runs ask this very often."""
+        matrix, row = self._matrix, node.row
+        kept = self._kept.get(pod.shape)
+        if kept is None or kept.size != matrix.size or kept.generation != matrix.generation:
+            kept = self.verdict(pod)
+        if kept.static[row] != OK or matrix.used["pods"][row] >= matrix.allocatable["pods"][row]:
+            return False
+        for resource, value in pod.requests.items():
+            total = matrix.allocatable.get(resource)
+            if value and (total is None or matrix.used[resource][row] + value > total[row]):
+                return False
+        return not pod.ports or matrix.port_free(node, pod.ports)
+
     def refusals(self, pod: PodInfo, alive: Bools) -> list[Refusal]:
         """Refusals of the local filters in upstream's order; `alive` loses the refused rows."""
         kept = self.verdict(pod)

@@ -6,6 +6,7 @@ it; the watch later confirms it, or the binding fails and it is forgotten.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from kubeinstall.api.types import Object
@@ -24,6 +25,7 @@ class ClusterState:
         self._placed: dict[str, tuple[PodInfo, str]] = {}
         self._homeless: dict[str, dict[str, PodInfo]] = {}
         self.assumed: set[str] = set()
+        self._priorities: Counter[int] = Counter()
         self._nominated: dict[str, dict[str, PodInfo]] = {}
         self._nominated_on: dict[str, str] = {}
 
@@ -58,6 +60,7 @@ class ClusterState:
         for pod in list(node.pods.values()):
             self._remove(pod, name)
             self._placed[pod.key] = (pod, name)
+            self._priorities[pod.priority] += 1
             self._homeless.setdefault(name, {})[pod.key] = pod
         self.matrix.remove_node(name)
 
@@ -89,6 +92,10 @@ class ClusterState:
         known = self._placed.get(key)
         if known is not None:
             self._remove(*known)
+
+    def lowest_priority(self) -> int | None:
+        """The least importance that any placed pod has, None when there are no pods."""
+        return min(self._priorities, default=None)
 
     def where(self, key: str) -> str:
         """The node a pod is counted on, or "" """
@@ -132,13 +139,17 @@ class ClusterState:
 
     def _add(self, pod: PodInfo, name: str) -> None:
         self._placed[pod.key] = (pod, name)
+        self._priorities[pod.priority] += 1
         if not self.matrix.add_pod(pod, name):
             self._homeless.setdefault(name, {})[pod.key] = pod
             return
         self.counters.add(pod, self.matrix.nodes[name].row)
 
     def _remove(self, pod: PodInfo, name: str) -> None:
-        self._placed.pop(pod.key, None)
+        if self._placed.pop(pod.key, None) is not None:
+            self._priorities[pod.priority] -= 1
+            if not self._priorities[pod.priority]:
+                del self._priorities[pod.priority]
         waiting = self._homeless.get(name)
         if waiting is not None and waiting.pop(pod.key, None) is not None:
             if not waiting:
