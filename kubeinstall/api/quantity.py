@@ -17,6 +17,7 @@ DECIMAL_SI: Final = "DecimalSI"
 DECIMAL_EXPONENT: Final = "DecimalExponent"
 BINARY_SI: Final = "BinarySI"
 
+_MILLI: Final = 10**6
 _MAX_NANO: Final = (2**63 - 1) * NANO
 _FORMAT_WRONG: Final = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -76,7 +77,7 @@ class Quantity:
     @classmethod
     def of_milli(cls, value: int, number_format: str = DECIMAL_SI) -> Quantity:
         """A whole number of thousandths."""
-        return cls(value * 10**6, number_format)
+        return cls(value * _MILLI, number_format)
 
     @property
     def value(self) -> int:
@@ -86,7 +87,7 @@ class Quantity:
     @property
     def milli(self) -> int:
         """Thousandths, rounded away from zero as upstream's `MilliValue()`."""
-        return _round_up(self.nano, 10**6)
+        return _round_up(self.nano, _MILLI)
 
     def __add__(self, other: Quantity) -> Quantity:
         return Quantity(self.nano + other.nano, self.format if self.nano else other.format)
@@ -124,6 +125,40 @@ class Quantity:
 def canonical(text: str | int | float) -> str:
     """The canonical text of a quantity: `"1000m"` → `"1"`. Raises QuantityError."""
     return str(Quantity.parse(text))
+
+
+def rounded(text: str | int | float) -> str:
+    """The canonical text, rounded up to thousandths: what defaulting makes of every `ResourceList`."""
+    quantity = Quantity.parse(text)
+    if quantity.nano % _MILLI:
+        return str(Quantity.of_milli(quantity.milli, quantity.format))
+    return str(quantity)
+
+
+def encoded(text: str) -> str:
+    """What upstream encodes for a quantity that no code has touched.
+
+    Its parser keeps the text of numbers that look canonical on a quick look ("+5M", "1024.001M",
+    "05Ki"); any other is canonical ("1024Mi" becomes "1Gi"). Raises QuantityError.
+    """
+    quantity = Quantity.parse(text)
+    if not _fits_fast_path(text):
+        return str(quantity)
+    _, whole, fraction, suffix = _split(text)
+    base, exponent, _ = _interpret(suffix)
+    digits = whole + fraction
+    if base == 2:
+        return text if int(digits) & 7 else str(quantity)
+    short = digits[0] != "0" and not digits.endswith("000")
+    return text if short and (exponent - len(fraction)) % 3 == 0 else str(quantity)
+
+
+def _fits_fast_path(text: str) -> bool:
+    _, whole, fraction, suffix = _split(text)
+    base, exponent, _ = _interpret(suffix)
+    if base == 10:
+        return len(whole) + len(fraction) <= 18 and exponent - len(fraction) >= -9
+    return not fraction and 15 - len(whole) - exponent * 3 // 10 - 1 >= 0
 
 
 @lru_cache(maxsize=8192)
@@ -192,7 +227,6 @@ def _parse(text: str) -> Quantity:
     if base == 10:
         # Bound the power before computing it: "1e2000000000" must not take all memory.
         scale = exponent - len(fraction)
-        exact = len(whole) + len(fraction) <= 18 and scale >= -9
         if scale > 400:
             nano = 0 if digits == 0 else _MAX_NANO
         elif scale < -9 - 400 - len(whole) - len(fraction):
@@ -200,12 +234,11 @@ def _parse(text: str) -> Quantity:
         else:
             nano = _scaled(digits, scale + 9)
     else:
-        exact = not fraction and 15 - len(whole) - exponent * 3 // 10 - 1 >= 0
         nano = _round_up(digits * NANO << exponent, 10 ** len(fraction))
         if 0 < nano < NANO:
             number_format = DECIMAL_SI
-    if not exact and nano > _MAX_NANO:
-        nano = _MAX_NANO
+    if base == 2:
+        nano = min(nano, _MAX_NANO)
     return Quantity(nano if positive else -nano, number_format)
 
 
@@ -216,8 +249,9 @@ def _scaled(digits: int, power: int) -> int:
 def _canonical(nano: int, number_format: str) -> str:
     if nano == 0:
         return "0"
-    if number_format == BINARY_SI and abs(nano) >= 1024 * NANO:
-        return _canonical_binary(_round_up(nano, NANO))
+    # Fractions and small numbers are shown as decimals: a binary suffix would lose them.
+    if number_format == BINARY_SI and abs(nano) >= 1024 * NANO and nano % NANO == 0:
+        return _canonical_binary(nano // NANO)
     if number_format == BINARY_SI:
         number_format = DECIMAL_SI
     sign, mantissa, exponent = ("-" if nano < 0 else ""), abs(nano), -9

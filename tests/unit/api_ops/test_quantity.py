@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinstall.api.quantity import Quantity, QuantityError, canonical
+from kubeinstall.api.quantity import Quantity, QuantityError, canonical, encoded, rounded
 
 CANONICAL = {
     "0": "0",
@@ -31,6 +31,9 @@ CANONICAL = {
     ".5": "500m",
     "-1.5": "-1500m",
     "1e2000000000": "9223372036854775807",
+    "5.1Ki": "5222400m",
+    "100.001Gi": "107375256141824m",
+    "1500e3": "1500e3",
 }
 WRONG = {
     "": "quantities must match",
@@ -54,6 +57,22 @@ def test_canonical_form(text: str, expected: str) -> None:
 def test_wrong_text(text: str, message: str) -> None:
     with pytest.raises(QuantityError, match=message):
         Quantity.parse(text)
+
+
+def test_what_code_has_not_touched_keeps_its_text() -> None:
+    assert encoded("1024Mi") == "1Gi"
+    assert encoded("1024.001M") == "1024.001M"
+    assert encoded("05Ki") == "05Ki"
+    assert encoded("+5M") == "+5M"
+    assert encoded("1.5Gi") == "1536Mi"
+    assert encoded("0.0000000001") == "1n"
+
+
+def test_resource_lists_are_rounded_to_thousandths() -> None:
+    assert rounded("1500u") == "2m"
+    assert rounded("1n") == "1m"
+    assert rounded("1024Mi") == "1Gi"
+    assert rounded("1e1") == "10"
 
 
 def test_rounds_away_from_zero() -> None:
