@@ -147,6 +147,8 @@ class ResourceCache:
                 kind = event.type_for(selection)
             if kind is not None:
                 subscription.sink(kind, event)
+        # Whoever watches has it now. Kept, the frames would double what the window costs.
+        event.frames.clear()
 
     def _cached(self, key: str, body: bytes, revision: int, create_revision: int) -> CachedObject:
         return CachedObject(key, body, revision, create_revision, self._fields_of)
