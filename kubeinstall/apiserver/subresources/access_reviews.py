@@ -54,7 +54,10 @@ async def review_local(context: SubresourceContext) -> Object:
 
 
 async def review_rules(context: SubresourceContext) -> Object:
-    """SelfSubjectRulesReview: everything that the user who asks may do in a namespace."""
+    """SelfSubjectRulesReview: everything that the user who asks may do in a namespace.
+
+    The answer is a new object: nothing of the body comes back.
+    """
     namespace = (context.body.get("spec") or {}).get("namespace", "")
     if not namespace:
         raise BadRequest("no namespace on request")
@@ -74,7 +77,13 @@ async def review_rules(context: SubresourceContext) -> Object:
     }
     if errors:
         status["evaluationError"] = ", ".join(dict.fromkeys(errors))
-    return {**context.body, "status": status}
+    return {
+        "apiVersion": context.resource.api_version,
+        "kind": context.resource.kind,
+        "metadata": {},
+        "spec": {},
+        "status": status,
+    }
 
 
 def _fields(rule: Object, *names: str) -> Object:

@@ -70,6 +70,7 @@ async def request_token(context: SubresourceContext) -> Object:
     )
     answer = copy.deepcopy(body)
     answer["metadata"].setdefault("creationTimestamp", times.now())
+    answer["spec"].setdefault("boundObjectRef", None)  # upstream always tells it
     answer["status"] = {
         "token": tokens.issue(claims),
         "expirationTimestamp": times.from_unix(int(time.time()) + min(asked, seconds)),
