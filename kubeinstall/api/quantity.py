@@ -2,7 +2,7 @@
 
 A quantity is held as a whole number of nano units (upstream's smallest) and the format it was
 written in. Parsing follows apimachinery's `ParseQuantity`: values finer than a nano round away
-from zero, values beyond 2^63-1 are capped unless they fit upstream's fast path.
+from zero, values with a binary suffix are capped at 2^63-1.
 """
 
 from __future__ import annotations
