@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from tests.e2e.shell import Kubectl, eventually, make, output
 
@@ -282,6 +285,26 @@ def _new_pid(component: str, old: int) -> int:
     pid = _component_pid(component)
     assert pid != old
     return pid
+
+
+def test_renewed_certificate_is_served_after_the_next_make_up(kubectl: Kubectl) -> None:
+    before = _served_serial(kubectl)
+    command = [sys.executable, "-m", "kubeinstall", "certs", "renew", "apiserver"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert _served_serial(kubectl) == before
+    printed = make("up")
+    assert "restart kube-apiserver" in printed
+    assert "restart kube-node" not in printed
+    assert "restart kubelet" not in printed
+    assert _served_serial(kubectl) != before
+    assert "changed=0" in make("up")
+
+
+def _served_serial(kubectl: Kubectl) -> int:
+    server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    host, _, port = server.removeprefix("https://").rpartition(":")
+    pem = ssl.get_server_certificate((host, int(port)), timeout=10)
+    return load_pem_x509_certificate(pem.encode()).serial_number
 
 
 def test_bad_input_gets_upstreams_answer(kubectl: Kubectl) -> None:
