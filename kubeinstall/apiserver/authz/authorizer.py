@@ -72,34 +72,33 @@ class Authorizer:
     def _decide(self, key: Any, attributes: Attributes) -> Decision:
         if MASTERS_GROUP in attributes.user.groups:
             return self._remember(key, _ALLOW)
+        verdict, by_name = self._uncached(attributes)
         if self._node is not None and node_name(attributes.user) is not None:
-            return self._uncached(attributes)
-        verdict = self._uncached(attributes)
-        if attributes.is_resource and attributes.name:
-            nameless = attributes._replace(name="")
-            if self._uncached(nameless).allowed:
-                return self._remember(key, verdict)
+            return verdict  # it depends on the pods that are bound to the node just now
+        if by_name:
             return self._remember((key, attributes.name), verdict)
-        if verdict.allowed or not attributes.is_resource:
-            return self._remember(key, verdict)
-        # A refusal without a name must not answer for a name that a rule lists.
-        return self._remember((key, ""), verdict)
+        return self._remember(key, verdict)
 
-    def _uncached(self, attributes: Attributes) -> Decision:
+    def _uncached(self, attributes: Attributes) -> tuple[Decision, bool]:
+        """The verdict, and whether it is for this object's name only."""
         reasons: list[str] = []
+        by_name = False
         for mode in self._modes:
             if mode == "AlwaysAllow":
-                return _ALLOW
+                return _ALLOW, by_name
             if mode == "AlwaysDeny":
                 reasons.append("Everything is forbidden.")
                 continue
-            decider = self.rbac if mode == "RBAC" else self._node
-            verdict = decider.authorize(attributes) if decider is not None else Decision(False)
+            if mode == "RBAC":
+                verdict, names = self.rbac.decide(attributes)
+                by_name = by_name or names
+            elif self._node is not None:
+                verdict = self._node.authorize(attributes)
             if verdict.allowed:
-                return verdict
+                return verdict, by_name
             if verdict.reason:
                 reasons.append(verdict.reason)
-        return Decision(False, "\n".join(reasons))
+        return Decision(False, "\n".join(reasons)), by_name
 
     def _remember(self, key: Any, verdict: Decision) -> Decision:
         if len(self._cache) >= _MAX_CACHED:

@@ -65,18 +65,24 @@ class RBAC:
 
     def authorize(self, attributes: Attributes) -> Decision:
         """Allowed with the reason, or not, with what went wrong on the way if anything did."""
-        resolution = self.resolve(attributes.user, attributes.namespace)
-        a = attributes
+        return self.decide(attributes)[0]
+
+    def decide(self, a: Attributes) -> tuple[Decision, bool]:
+        """The verdict, and whether another object's name could get another one."""
+        resolution = self.resolve(a.user, a.namespace)
+        by_name = False
         for grant in resolution.grants:
             rule = grant.compiled
-            if a.is_resource:
-                if rule.covers_kind(a.verb, a.group, a.resource, a.subresource) and (
-                    not rule.names or a.name in rule.names
-                ):
-                    return Decision(True, grant.reason)
-            elif rule.covers_url(a.verb, a.path):
-                return Decision(True, grant.reason)
-        return Decision(False, _error_reason(resolution.errors))
+            if not a.is_resource:
+                if rule.covers_url(a.verb, a.path):
+                    return Decision(True, grant.reason), False
+            elif rule.covers_kind(a.verb, a.group, a.resource, a.subresource):
+                if not rule.names:
+                    return Decision(True, grant.reason), False
+                by_name = True
+                if a.name in rule.names:
+                    return Decision(True, grant.reason), True
+        return Decision(False, _error_reason(resolution.errors)), by_name
 
     def resolve(self, user: User, namespace: str) -> Resolution:
         """Everything the user may do: cluster-wide grants first, then those of the namespace."""
