@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from kubeinstall.api import schema
 from kubeinstall.api.selectors.labels import SelectorError
 from kubeinstall.api.types import Object
 
@@ -98,9 +99,7 @@ def convert_field(
         return _ALIASES[group, kind, field]
     if field in (known or _META) or field in extra:
         return field
-    if extra:
-        raise SelectorError(f"field label not supported: {field}")
-    if known is None:
+    if known is None and schema.type_name(group, version, kind) is not None:
         raise SelectorError(
             f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
         )

@@ -95,6 +95,15 @@ def test_pod_fields() -> None:
     assert selector.matches(selectable_fields("", "Pod", pod))
 
 
+def test_custom_resources() -> None:
+    selector = field_selector("spec.color=red", "e.com", "v1", "Foo", ("spec.color",))
+    assert selector.matches(
+        selectable_fields("e.com", "Foo", {"spec": {"color": "red"}}, ("spec.color",))
+    )
+    with pytest.raises(SelectorError, match="field label not supported: spec.size"):
+        field_selector("spec.size=1", "e.com", "v1", "Foo")
+
+
 def test_recorded_messages(golden: dict[str, Any]) -> None:
     """Every recorded refusal of a selector, word for word."""
     checked = 0
