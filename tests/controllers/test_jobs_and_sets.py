@@ -216,3 +216,103 @@ async def test_cron_job_starts_jobs(api_server: RunningServer) -> None:
         (first, *_) = await world.list(JOBS)
         assert first["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
         await world.patch("batch/v1/cronjobs", "tick", {"spec": {"suspend": True}})
+
+
+async def by_index(world: World, name: str, count: int) -> dict[str, dict[str, Any]]:
+    """The running pods of an indexed Job by index, once there are `count`."""
+
+    async def enough() -> dict[str, dict[str, Any]] | None:
+        pods = await world.list(PODS, f"job-name={name}")
+        key = "batch.kubernetes.io/job-completion-index"
+        found = {
+            p["metadata"]["annotations"][key]: p
+            for p in pods
+            if p["status"].get("phase") == "Running"
+        }
+        return found if len(found) >= count else None
+
+    found: dict[str, dict[str, Any]] = await world.until(enough)
+    return found
+
+
+async def test_job_judges_each_index(api_server: RunningServer) -> None:
+    async with running(api_server) as world:
+        spec = job(completionMode="Indexed", completions=4, parallelism=4, backoffLimitPerIndex=0)
+        await world.create(JOBS, "Job", "each", spec)
+        await world.create(JOBS, "Job", "most", {**spec, "maxFailedIndexes": 1})
+        for index, pod in (await by_index(world, "each", 4)).items():
+            phase = "Failed" if int(index) % 2 else "Succeeded"
+            await set_status(world.client, pod, phase, ready=False)
+
+        def failed(name: str, reason: str) -> Any:
+            async def check() -> dict[str, Any] | None:
+                found = await world.get(JOBS, name)
+                return found if has(found, "Failed", reason) else None
+
+            return check
+
+        status = (await world.until(failed("each", "FailedIndexes")))["status"]
+        assert (status["failedIndexes"], status["completedIndexes"]) == ("1,3", "0,2")
+        assert (status["failed"], status["succeeded"]) == (2, 2)
+        pods = await by_index(world, "most", 4)
+        for index in ("0", "1"):
+            await set_status(world.client, pods[index], "Failed", ready=False)
+        await world.until(failed("most", "MaxFailedIndexesExceeded"))
+
+
+async def test_job_success_policy_ends_early(api_server: RunningServer) -> None:
+    async with running(api_server) as world:
+        policy = {"rules": [{"succeededIndexes": "0"}]}
+        spec = job(completionMode="Indexed", completions=3, parallelism=3, successPolicy=policy)
+        await world.create(JOBS, "Job", "early", spec)
+        pods = await by_index(world, "early", 3)
+        await set_status(world.client, pods["0"], "Succeeded", ready=False)
+
+        async def complete() -> dict[str, Any] | None:
+            found = await world.get(JOBS, "early")
+            return found if has(found, "Complete", "SuccessPolicy") else None
+
+        status = (await world.until(complete))["status"]
+        assert status["completedIndexes"] == "0"
+        assert has({"status": status}, "SuccessCriteriaMet", "SuccessPolicy")
+        left = await world.list(PODS, "job-name=early")
+        assert [p["metadata"]["name"] for p in left] == [pods["0"]["metadata"]["name"]]
+
+
+async def test_job_adopts_and_releases(api_server: RunningServer) -> None:
+    async with running(api_server) as world:
+        await world.create(JOBS, "Job", "own", job(completions=4, parallelism=2))
+
+        async def two() -> list[dict[str, Any]]:
+            found = await world.list(PODS, "job-name=own")
+            return found if len(found) == 2 else []
+
+        first, second = await world.until(two)
+        await world.patch(PODS, first["metadata"]["name"], {"metadata": {"ownerReferences": None}})
+
+        async def adopted() -> bool:
+            found = await world.get(PODS, first["metadata"]["name"])
+            return bool(found["metadata"].get("ownerReferences"))
+
+        await world.until(adopted)
+        none = dict.fromkeys(second["metadata"]["labels"])
+        await world.patch(PODS, second["metadata"]["name"], {"metadata": {"labels": none}})
+
+        async def released() -> bool:
+            found = await world.get(PODS, second["metadata"]["name"])
+            meta = found["metadata"]
+            return not meta.get("ownerReferences") and not meta.get("finalizers")
+
+        await world.until(released)
+        await world.until(two)
+        await world.client.delete(JOBS, "own", world.namespace, propagation_policy="Orphan")
+        await world.gone(JOBS, "own")
+
+        async def free() -> bool:
+            found = await two()
+            return bool(found) and not any(
+                p["metadata"].get("finalizers") or p["metadata"].get("ownerReferences")
+                for p in found
+            )
+
+        await world.until(free)

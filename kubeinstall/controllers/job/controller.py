@@ -18,7 +18,7 @@ from kubeinstall.controllers.common.podcontrol import (
 )
 from kubeinstall.controllers.common.pods import PODS
 from kubeinstall.controllers.controller import ControllerContext, QueueController
-from kubeinstall.controllers.job import building, facts, outcome, tracking
+from kubeinstall.controllers.job import building, facts, failures, outcome, tracking
 from kubeinstall.controllers.job.backoff import FailureRecord
 from kubeinstall.controllers.job.facts import JOBS
 from kubeinstall.controllers.job.view import View, look
@@ -64,10 +64,13 @@ class JobController(QueueController):
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         pod = new or old or {}
         ref = owners.controller_ref(pod)
+        before = owners.controller_ref(old) if old is not None else None
+        if before is not None and before != ref and before["kind"] == "Job":
+            # It was cut loose: its Job may want it back, or must replace it.
+            self.queue.add(f"{pod['metadata']['namespace']}/{before['name']}")
         if ref is None or ref["kind"] != "Job":
-            if new is not None and facts.tracked(new):
-                # Cut loose from its Job (orphaned): nobody else will take the finalizer off.
-                self.queue.add(f"!{key_of(new)}")
+            if new is not None:
+                self._orphan_changed(new)
             return
         job = self._jobs.get(ref["name"], pod["metadata"]["namespace"])
         if job is None or job["metadata"]["uid"] != ref["uid"]:
@@ -80,6 +83,26 @@ class JobController(QueueController):
         if new is None or owners.deleting(pod):
             self._expected.deleted(key, pod["metadata"]["uid"])
         self.queue.add(key)
+
+    def _orphan_changed(self, pod: Object) -> None:
+        takers = self._matching(pod) if not owners.deleting(pod) else []
+        for job in takers:
+            self.queue.add(key_of(job))
+        if not takers and facts.tracked(pod) and self._jobs.synced():
+            # Nobody else will take the finalizer off.
+            self.queue.add(f"!{key_of(pod)}")
+
+    def _matching(self, pod: Object) -> list[Object]:
+        """The unfinished Jobs that would adopt an orphan."""
+        if owners.controller_ref(pod) is not None:
+            return []
+        return [
+            job
+            for job in self._jobs.list(pod["metadata"]["namespace"])
+            if facts.ended(job) is None
+            and not owners.deleting(job)
+            and _selector(job).matches(owners.labels_of(pod))
+        ]
 
     # The loop
 
@@ -105,6 +128,8 @@ class JobController(QueueController):
         pod = self._pods.get_key(key)
         if pod is None or not facts.tracked(pod):
             return
+        if not owners.deleting(pod) and self._matching(pod):
+            return
         ref = owners.controller_ref(pod)
         if ref is not None:
             try:
@@ -117,12 +142,11 @@ class JobController(QueueController):
 
     async def _claim(self, job: Object) -> list[Object]:
         meta = job["metadata"]
-        selector = LabelSelector.from_object(job["spec"].get("selector") or {})
 
         async def fresh() -> Object:
             return await self.client.get(JOBS, meta["name"], meta["namespace"])
 
-        claimer = owners.Claimer(self.client, job, "batch/v1", "Job", selector, fresh)
+        claimer = owners.Claimer(self.client, job, "batch/v1", "Job", _selector(job), fresh)
         candidates = self._pods.by_index(owners.CONTROLLER_INDEX, meta["uid"])
         candidates += self._pods.by_index(
             owners.CONTROLLER_INDEX, owners.orphans(meta["namespace"])
@@ -242,8 +266,9 @@ class JobController(QueueController):
         """Failures of an index so far: its last failed pod knows those before it."""
         if index is None:
             return 0
+        policy = view.job["spec"].get("podFailurePolicy")
         counts = [
-            facts.index_failures(pod) + 1
+            facts.index_failures(pod) + (1 if failures.counts(policy, pod) else 0)
             for pod in view.pods
             if facts.index_of(pod) == index and facts.pod_failed(view.job, pod)
         ]
@@ -361,3 +386,7 @@ class JobController(QueueController):
 
 def _dying(pod: Object) -> bool:
     return owners.deleting(pod) and not pods.finished(pod)
+
+
+def _selector(job: Object) -> LabelSelector:
+    return LabelSelector.from_object(job["spec"].get("selector") or {})
