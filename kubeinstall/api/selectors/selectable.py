@@ -103,9 +103,9 @@ def convert_field(
         raise SelectorError(
             f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
         )
-    if kind == "Job":
+    if (group, kind) == ("batch", "Job"):
         raise SelectorError(f'field label "{field}" not supported for Job')
-    if kind == "ResourceSlice":
+    if (group, kind) == ("resource.k8s.io", "ResourceSlice"):
         raise SelectorError(
             f"field label not supported for {group}/{version}, Kind=ResourceSlice: {field}"
         )

@@ -100,7 +100,7 @@ def test_custom_resources() -> None:
     assert selector.matches(
         selectable_fields("e.com", "Foo", {"spec": {"color": "red"}}, ("spec.color",))
     )
-    with pytest.raises(SelectorError, match="field label not supported: spec.size"):
+    with pytest.raises(SelectorError, match=r"field label not supported: spec\.size"):
         field_selector("spec.size=1", "e.com", "v1", "Foo")
 
 
