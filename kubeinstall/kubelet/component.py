@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder, Informer
@@ -44,12 +45,14 @@ from kubeinstall.kubelet.tokens import Tokens
 from kubeinstall.kubelet.volumes.manager import Volumes
 from kubeinstall.runtime import Component, ComponentContext
 from kubeinstall.runtime.endpoints import serve_endpoints
+from kubeinstall.runtime.logs import get_logger
 
 PODS, SERVICES = "v1/pods", "v1/services"
 USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
 HOUSEKEEPING_SECONDS = 60.0
 RUNTIME_SILENCE_SECONDS = 180.0
 KEEP_SECONDS = 5.0
+RUNTIME_CONFIG_SECONDS = 2.0
 
 
 class Kubelet(Component[KubeletSettings]):
@@ -80,7 +83,8 @@ class Kubelet(Component[KubeletSettings]):
             await cri.close()
 
     async def _run(self, client: ApiClient, cri: CRI) -> None:
-        parts, reporter, heartbeat = self._assemble(client, cri)
+        driver = await cgroup_driver(cri, self.config.cgroup_driver)
+        parts, reporter, heartbeat = self._assemble(client, cri, driver)
         manager = PodManager(parts)
         self.manager, self._parts = manager, parts
         pods = Informer(client, PODS, field_selector=f"spec.nodeName={self.node_name}")
@@ -177,7 +181,9 @@ class Kubelet(Component[KubeletSettings]):
         ):
             yield
 
-    def _assemble(self, client: ApiClient, cri: CRI) -> tuple[Parts, NodeReporter, Heartbeat]:
+    def _assemble(
+        self, client: ApiClient, cri: CRI, driver: str
+    ) -> tuple[Parts, NodeReporter, Heartbeat]:
         settings, config = self.settings, self.config
         machine = read_machine()
         paths = Paths(settings.root_dir, Path(config.pod_logs_dir))
@@ -203,7 +209,7 @@ class Kubelet(Component[KubeletSettings]):
             objects=objects,
             volumes=Volumes(client, paths, objects, Tokens(client), usable),
             cgroups=PodCgroups(
-                driver=config.cgroup_driver,
+                driver=driver,
                 root=settings.cgroup_root or config.cgroup_root,
                 pids_limit=config.pod_pids_limit,
                 enforce_quota=config.cpu_cfs_quota,
@@ -275,6 +281,28 @@ class Kubelet(Component[KubeletSettings]):
 
     def _node_labels(self) -> dict[str, str]:
         return ((self.node or {}).get("metadata") or {}).get("labels") or {}
+
+
+async def cgroup_driver(cri: CRI, configured: str) -> str:
+    """The runtime's own driver where it tells (containerd 2.0), else the configured one.
+
+    systemd's needs systemd: where there is none, cgroupfs is what the runtime must be using.
+    """
+    try:
+        answer = await cri.call(
+            "RuntimeConfig", api.RuntimeConfigRequest(), timeout=RUNTIME_CONFIG_SECONDS
+        )
+        return "systemd" if answer.linux.cgroup_driver == api.SYSTEMD else "cgroupfs"
+    except CRIError:
+        if configured == "systemd" and not has_systemd():
+            get_logger("kubelet").warning("There is no systemd here, pods get cgroupfs cgroups")
+            return "cgroupfs"
+        return configured
+
+
+def has_systemd() -> bool:
+    """Whether systemd is this host's init."""
+    return Path("/run/systemd/system").is_dir()
 
 
 async def _after(services: Informer, pods: Informer) -> None:

@@ -19,6 +19,7 @@ from kubeinstall.errors import KubeinstallError, StatusError
 from kubeinstall.kubelet.admission import Refused, admit
 from kubeinstall.kubelet.cgroups.manager import CgroupProblem
 from kubeinstall.kubelet.containers.kill import kill_pod
+from kubeinstall.kubelet.containers.resize import Resizer
 from kubeinstall.kubelet.containers.sandboxes import SandboxProblem
 from kubeinstall.kubelet.containers.sync import Outcome, sync_containers
 from kubeinstall.kubelet.cri import CRIError
@@ -66,6 +67,7 @@ class PodWorker:
         self._siblings = siblings
         self._on_terminated = on_terminated
         self._admitted = False
+        self._resizer = Resizer(parts)
         self._wake = asyncio.Event()
         self._wake.set()
         self._refresh = False
@@ -215,6 +217,8 @@ class PodWorker:
         outcome = Outcome()
         try:
             await sync_containers(parts, pod, volumes, outcome)
+            if await self._resizer.sync(pod, parts.runtime.get(self.uid)):
+                outcome.acted = True
         finally:
             self.reasons = outcome.reasons
         if outcome.acted:

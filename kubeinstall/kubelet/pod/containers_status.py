@@ -137,7 +137,7 @@ def _without_runtime(
     status["restartCount"] = old.get("restartCount", 0)
     if old.get("lastState"):
         status["lastState"] = old["lastState"]
-    if state.get("running"):
+    if "running" in state:
         # It ran and is gone without a trace: upstream says so, and counts the restart.
         status["lastState"] = {
             "terminated": {
@@ -153,7 +153,16 @@ def _without_runtime(
     return status
 
 
-_KEPT = ("state", "lastState", "restartCount", "imageID", "containerID", "image", "user")
+_KEPT = (
+    "state",
+    "lastState",
+    "restartCount",
+    "imageID",
+    "containerID",
+    "image",
+    "user",
+    "volumeMounts",
+)
 
 
 def _with_runtime(container: Object, current: ContainerStatus, runtime: PodRuntime) -> Object:
@@ -166,10 +175,21 @@ def _with_runtime(container: Object, current: ContainerStatus, runtime: PodRunti
     earlier = [c for c in runtime.containers if c.name == container["name"] and c.id != current.id]
     if earlier and earlier[0].state == EXITED:
         status["lastState"] = container_state(earlier[0])
+    if container.get("volumeMounts"):
+        status["volumeMounts"] = [_volume_mount(mount) for mount in container["volumeMounts"]]
     if current.user is not None:
         uid, gid, groups = current.user
         status["user"] = {"linux": {"uid": uid, "gid": gid, "supplementalGroups": list(groups)}}
     return status
+
+
+def _volume_mount(mount: Object) -> Object:
+    made: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        # The runtimes that Debian has mount what is below writable: never recursive.
+        made["readOnly"] = True
+        made["recursiveReadOnly"] = "Disabled"
+    return made
 
 
 def _explain_waiting(

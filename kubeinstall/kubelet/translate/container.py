@@ -116,17 +116,30 @@ def container_config(pod: Object, container: Object, given: ContainerInputs) -> 
 
 
 def container_resources(pod: Object, container: Object, given: ContainerInputs) -> Any:
+    """`LinuxContainerResources` of a new container."""
+    made = container_limits(
+        pod, container, given.memory_capacity, enforce_quota=given.enforce_quota
+    )
+    if given.cgroup_v2:
+        # A container out of memory dies as a whole, not process by process.
+        made.unified["memory.oom.group"] = "1"
+    return made
+
+
+def container_limits(
+    pod: Object, container: Object, memory_capacity: int, *, enforce_quota: bool
+) -> Any:
     """`LinuxContainerResources`: shares from the request (else the limit), quota and memory from the limit."""
     asked, allowed = resources.requests(container), resources.limits(container)
     made = api.LinuxContainerResources(
-        oom_score_adj=resources.oom_score_adj(pod, container, given.memory_capacity)
+        oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity)
     )
     cpu_request, cpu_limit = asked.get("cpu"), allowed.get("cpu")
     if cpu_request is None and cpu_limit is not None:
         made.cpu_shares = resources.cpu_shares(cpu_limit.milli)
     else:
         made.cpu_shares = resources.cpu_shares(cpu_request.milli if cpu_request else 0)
-    if given.enforce_quota:
+    if enforce_quota:
         made.cpu_period = resources.QUOTA_PERIOD
         if cpu_limit is not None:
             made.cpu_quota = resources.cpu_quota(cpu_limit.milli)
@@ -134,9 +147,6 @@ def container_resources(pod: Object, container: Object, given: ContainerInputs) 
         made.memory_limit_in_bytes = allowed["memory"].value
     for size, limit in resources.hugepage_limits(allowed).items():
         made.hugepage_limits.add(page_size=size, limit=limit)
-    if given.cgroup_v2:
-        # A container out of memory dies as a whole, not process by process.
-        made.unified["memory.oom.group"] = "1"
     return made
 
 
