@@ -89,7 +89,10 @@ class ClusterDNS(Component[DnsSettings]):
         if settings.interface:
             # Removed even if it was there already: an earlier life of ours that was killed left it.
             await asyncio.to_thread(add_addresses, settings.addresses, settings.interface)
-            stack.callback(remove_addresses, settings.addresses, settings.interface)
+            # In a thread both times: pyroute2 brings an event loop of its own.
+            stack.push_async_callback(
+                asyncio.to_thread, remove_addresses, settings.addresses, settings.interface
+            )
         handler = Handler(
             Authority(self._zone, settings.addresses, settings.ttl),
             self._forwarder,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubeinstall.proxy.chains import IPV4, Masquerading
+from kubeinstall.proxy.chains import IPV4, IPV6, Masquerading
 from kubeinstall.proxy.conntrack import Conntrack
 from kubeinstall.proxy.healthcheck import HealthCheckServers
 from kubeinstall.proxy.syncer import Known, Place, Syncer
@@ -262,3 +262,50 @@ async def test_one_change_among_many_services_is_quick(bench: Bench) -> None:
     assert load < 10
     assert change < 0.5
     print(f"2000 services: load {load:.3f} s, one change {change * 1000:.1f} ms")
+
+
+async def test_ipv6(world: World) -> None:
+    nftables = Nftables(world.node_path)
+    table = Table(nftables, IPV6)
+    syncer = Syncer(
+        {"ip6": table},
+        {"ip6": Masquerading("fd00:244::/64")},
+        Conntrack(("ip", "netns", "exec", world.node)),
+        HealthCheckServers(lambda: True),
+    )
+    address = "fd00:96::7"
+
+    async def program(endpoints: list[str], **spec: Any) -> None:
+        ports = [
+            {"name": "t", "port": 80, "protocol": "TCP", "nodePort": 30080},
+            {"name": "u", "port": 80, "protocol": "UDP"},
+        ]
+        service = {
+            "metadata": {"name": "six", "namespace": "default"},
+            "spec": {"type": "NodePort", "clusterIP": address, "ports": ports, **spec},
+        }
+        piece = {
+            "addressType": "IPv6",
+            "ports": [{"name": "t", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [endpoint(e) for e in endpoints],
+        }
+        await syncer.sync({"default/six": Known(service, [piece])}, Place("here"))
+
+    def names(who: str, target: str, port: int, times: int) -> set[str]:
+        return {name or reason for name, reason in world.ask(who, "tcp", target, port, times)}
+
+    try:
+        await program([])
+        # Over UDP: Linux notices an ICMPv6 error for its first SYN only at the second, a second later.
+        assert world.ask(world.client, "udp", address, 80) == [("", "refused")]
+        await program(list(World.pods6))
+        assert names(world.client, address, 80, 60) == {"a", "b", "c"}
+        assert names(world.client, "fd00:192::1", 30080, 60) == {"a", "b", "c"}
+        assert names(world.node, address, 80, 60) == {"a", "b", "c"}
+        await program(list(World.pods6), sessionAffinity="ClientIP")
+        assert len(names(world.client, address, 80, 30)) == 1
+        await program([World.pods6[0]])
+        assert names(world.pod_names[0], address, 80, 3) == {"a"}, "hairpin"
+    finally:
+        await table.delete()
+        await nftables.close()

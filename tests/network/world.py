@@ -29,6 +29,7 @@ class World:
 
     node_ip = "192.0.2.1"
     pods = ("10.244.0.11", "10.244.0.12", "10.244.0.13")
+    pods6 = ("fd00:244::11", "fd00:244::12", "fd00:244::13")
 
     def __init__(self) -> None:
         self.prefix = f"knet{os.getpid()}-{next(_NUMBERS)}"
@@ -45,6 +46,8 @@ class World:
         """Build everything."""
         for name in (self.node, self.client, *self.pod_names):
             sh(f"ip netns add {name}")
+            # Without the seconds of duplicate address detection, in which IPv6 cannot be used.
+            sh(f"ip netns exec {name} sysctl -qw net.ipv6.conf.default.accept_dad=0")
             sh(f"ip -n {name} link set lo up")
         node = self.node
         sh(f"ip -n {node} link add cni0 type bridge")
@@ -69,10 +72,26 @@ class World:
         sh(f"ip -n {self.client} addr add 192.0.2.2/24 dev eth0")
         sh(f"ip -n {self.client} link set eth0 up")
         sh(f"ip -n {self.client} route add default via {self.node_ip}")
+        self._open_ipv6()
         for key in ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0"):
             sh(f"ip netns exec {node} sysctl -qw {key}")
         # Where br_netfilter is loaded, bridged replies must pass NAT too; without it this key is absent.
         sh(f"ip netns exec {node} sysctl -qw net.bridge.bridge-nf-call-iptables=1", check=False)
+
+    def _open_ipv6(self) -> None:
+        """The same once more in fd00::."""
+        node = self.node
+        sh(f"ip netns exec {node} sysctl -qw net.ipv6.conf.all.forwarding=1")
+        sh(f"ip netns exec {node} sysctl -qw net.bridge.bridge-nf-call-ip6tables=1", check=False)
+        sh(f"ip -n {node} addr add fd00:244::1/64 dev cni0 nodad")
+        for name, address in zip(self.pod_names, self.pods6, strict=True):
+            sh(f"ip -n {name} addr add {address}/64 dev eth0 nodad")
+            sh(f"ip -n {name} route add default via fd00:244::1")
+        sh(f"ip -n {node} addr add fd00:192::1/64 dev out nodad")
+        sh(f"ip -n {self.client} addr add fd00:192::2/64 dev eth0 nodad")
+        sh(f"ip -n {self.client} route add default via fd00:192::1")
+        sh(f"ip -n {node} addr add fd00:203::1/64 dev up0 nodad")
+        sh(f"ip -n {node} route add default via fd00:203::ff dev up0")
 
     def close(self) -> None:
         """Stop servers and delete namespaces."""
