@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from kubeinstall.errors import NotFound, StatusError
 
 #: Bodies above this many bytes are compressed for clients that accept gzip, as upstream's.
 _GZIP_ABOVE = 128 * 1024
+_GZIP_HEADERS = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
 _PLAIN_OUTPUT = Output()
 
 
@@ -45,22 +46,45 @@ def _yaml(obj: Object) -> bytes:
     return text
 
 
+class Pieces(NamedTuple):
+    """A body that is made while it is sent."""
+
+    length: int
+    pieces: Iterable[bytes]
+
+
 async def send(
     exchange: Exchange,
     status: int,
-    body: bytes | list[bytes],
+    body: bytes,
     media_type: str,
     headers: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Send encoded bytes, compressed where they are many and the client takes gzip."""
-    size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-    if size > _GZIP_ABOVE and "gzip" in exchange.headers.get("Accept-Encoding", ""):
-        body = await asyncio.to_thread(_gzip, [body] if isinstance(body, bytes) else body)
-        headers = [*headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-    exchange.respond(status, media_type, body, headers)
+    if len(body) > _GZIP_ABOVE and _takes_gzip(exchange):
+        packed = await asyncio.to_thread(_gzip, [body])
+        exchange.respond(status, media_type, packed, [*headers, *_GZIP_HEADERS])
+    else:
+        exchange.respond(status, media_type, body, headers)
 
 
-def _gzip(pieces: list[bytes]) -> list[bytes]:
+async def send_pieces(exchange: Exchange, body: Pieces, media_type: str) -> None:
+    """As `send`, with 200, for what may be very large."""
+    if body.length <= _GZIP_ABOVE:
+        exchange.respond(200, media_type, b"".join(body.pieces))
+    elif _takes_gzip(exchange):
+        packed = await asyncio.to_thread(_gzip, body.pieces)
+        length = sum(map(len, packed))
+        await exchange.respond_in_pieces(200, media_type, packed, length, _GZIP_HEADERS)
+    else:
+        await exchange.respond_in_pieces(200, media_type, body.pieces, body.length)
+
+
+def _takes_gzip(exchange: Exchange) -> bool:
+    return "gzip" in exchange.headers.get("Accept-Encoding", "")
+
+
+def _gzip(pieces: Iterable[bytes]) -> list[bytes]:
     # Level 1, as upstream: the network is seldom the bottleneck. 31: a gzip header.
     compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
     return [*(compressor.compress(piece) for piece in pieces), compressor.flush()]

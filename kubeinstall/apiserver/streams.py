@@ -22,7 +22,9 @@ class Stream(Protocol):
 class Streams:
     """The set of running watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, period: float = _BOOKMARK_PERIOD) -> None:
+        """`period`: seconds between bookmarks."""
+        self._period = period
         self._streams: set[Stream] = set()
 
     def __len__(self) -> int:
@@ -39,7 +41,7 @@ class Streams:
     async def run(self) -> None:
         """Send bookmarks until cancelled."""
         while True:
-            await asyncio.sleep(_BOOKMARK_PERIOD)
+            await asyncio.sleep(self._period)
             for stream in list(self._streams):
                 stream.bookmark()
 

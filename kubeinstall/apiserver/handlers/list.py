@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,7 +14,7 @@ from kubeinstall.apiserver import continuation, params, select, wire
 from kubeinstall.apiserver.catalog import Served, fields_for
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.params import ListOptions
-from kubeinstall.apiserver.respond import encode, send
+from kubeinstall.apiserver.respond import Pieces, encode, send, send_pieces
 from kubeinstall.errors import BadRequest, Expired, RevisionCompacted, RevisionInFuture
 from kubeinstall.storage.cache import CachedObject, ResourceCache, Selection
 
@@ -26,6 +26,8 @@ _EXPIRED_CONTINUE = (
     " and now may show up in the list."
 )
 _EXPIRED_REVISION = "The resourceVersion for the provided list is too old."
+_LIST_END = b"]}\n"
+_BATCH = 1 << 20  # bytes of a list joined at a time
 _SCAN_PAGE = 1000  # keys read at a time from history
 
 
@@ -57,13 +59,11 @@ async def list_objects(core: Core, call: Call, options: ListOptions) -> None:
     params.check_list_options(options)
     found = await read(core, served, wanted, options)
     output = call.output
-    body: bytes | list[bytes]
-    body = (
-        _joined(served, found)
-        if output.plain and served.same
-        else encode(_assembled(call, found), output)
-    )
-    await send(call.exchange, 200, body, output.media_type)
+    if output.plain and served.same:
+        await send_pieces(call.exchange, _pieces(served, found), output.media_type)
+    else:
+        body = encode(_assembled(call, found), output)
+        await send(call.exchange, 200, body, output.media_type)
 
 
 async def read(core: Core, served: Served, wanted: Selection, options: ListOptions) -> Listing:
@@ -205,9 +205,25 @@ def _token_after(wanted: Selection, revision: int, key: str) -> str:
     return continuation.encode(revision, key)
 
 
-def _joined(served: Served, found: Listing) -> list[bytes]:
-    head = [served.list_head, b'"metadata":', orjson.dumps(found.metadata()), b',"items":[']
-    return [b"".join(head), b",".join(found.items), b"]}\n"]
+def _pieces(served: Served, found: Listing) -> Pieces:
+    """The list's JSON, joined in batches: a large one never stands in memory as a whole."""
+    head = b'%b"metadata":%b,"items":[' % (served.list_head, orjson.dumps(found.metadata()))
+    items = found.items
+    length = len(head) + sum(map(len, items)) + max(len(items) - 1, 0) + len(_LIST_END)
+
+    def batches() -> Iterator[bytes]:
+        yield head
+        start = size = 0
+        for index, item in enumerate(items):
+            size += len(item)
+            if size >= _BATCH:
+                yield (b"," if start else b"") + b",".join(items[start : index + 1])
+                start, size = index + 1, 0
+        if start < len(items):
+            yield (b"," if start else b"") + b",".join(items[start:])
+        yield _LIST_END
+
+    return Pieces(length, batches())
 
 
 def _assembled(call: Call, found: Listing) -> Object:

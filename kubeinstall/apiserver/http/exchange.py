@@ -6,7 +6,6 @@ response objects would cost as much as everything else together.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Upstream's limit of a request body, bytes.
 BODY_LIMIT = 3 * 1024 * 1024
-#: Above this many unsent bytes a stream's writer waits.
-_HIGH_WATER = 256 * 1024
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -58,6 +55,10 @@ class Connection(RequestHandler):
         """Call `callback` when the client goes away; returns a function that takes that back."""
         self._on_lost.add(callback)
         return lambda: self._on_lost.discard(callback)
+
+    async def drained(self) -> None:
+        """Wait until the client has read most of what was written; raises when it is gone."""
+        await self._drain_helper()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Of asyncio's protocol: the connection ended."""
@@ -211,14 +212,27 @@ class Exchange:
         if self.transport is not None:
             self.transport.write(framed)
 
+    async def respond_in_pieces(
+        self,
+        status: int,
+        content_type: str,
+        pieces: Iterable[bytes],
+        length: int,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Send a large answer of `length` bytes as fast as the client reads, never all at once."""
+        head = self._head(status, content_type, headers)
+        self._send([head, b"Content-Length: %d\r\n\r\n" % length], 0)
+        for piece in pieces:
+            if self.transport is not None:
+                self.transport.write(piece)
+            await self.drain()
+
     async def drain(self) -> None:
         """Wait while the client is slow to read. Raises `ConnectionError` when it is gone."""
-        transport = self.transport
-        while transport is not None and not self.lost:
-            if transport.get_write_buffer_size() <= _HIGH_WATER:
-                return
-            await asyncio.sleep(0.005)
-        raise ConnectionResetError("client went away")
+        if self.lost:
+            raise ConnectionResetError("client went away")
+        await self.connection.drained()
 
     def finish(self) -> None:
         """End a chunked answer."""
