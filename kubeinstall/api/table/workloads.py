@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kubeinstall.api import times
-from kubeinstall.api.selectors import LabelSelector
 from kubeinstall.api.table.cells import (
     NONE,
     UNSET,
@@ -55,7 +54,6 @@ def replicas(obj: Object, now: float) -> Cells:
 def deployment(obj: Object, now: float) -> Cells:
     """Deployment."""
     status = obj.get("status") or {}
-    selector = LabelSelector.from_object(at(obj, "spec", "selector"))
     return [
         name_of(obj),
         f"{status.get('readyReplicas', 0)}/{at(obj, 'spec', 'replicas') or 0}",
@@ -63,7 +61,7 @@ def deployment(obj: Object, now: float) -> Cells:
         status.get("availableReplicas", 0),
         age_of(obj, now),
         *_template(obj),
-        str(selector),
+        selector_text(at(obj, "spec", "selector")),
     ]
 
 
