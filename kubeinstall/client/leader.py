@@ -14,6 +14,7 @@ import structlog
 
 from kubeinstall.api import times
 from kubeinstall.api.types import Object
+from kubeinstall.client.backoff import Backoff
 from kubeinstall.client.client import ApiClient
 from kubeinstall.errors import KubeinstallError, NotFound, StatusError
 
@@ -60,6 +61,7 @@ class LeaderElector:
         self._observed: tuple[Any, ...] = ()
         self._observed_at = 0.0
         self._leading = False
+        self._failed = False
 
     def leading(self) -> bool:
         """True while this process holds the lease."""
@@ -70,9 +72,13 @@ class LeaderElector:
 
         Returns when `lead` does; LeadershipLost when the lease is; releases it when cancelled.
         """
-        while True:
-            if await self._try():
-                break
+        # A server that cannot answer yet (both start together) is asked again soon; a rival's lease is not.
+        backoff = Backoff(base=0.1, cap=self._period)
+        while not await self._try():
+            if self._failed:
+                await asyncio.sleep(backoff.next())
+                continue
+            backoff.reset()
             # Jitter of 1.2 as upstream's, so that contenders do not march in step.
             await asyncio.sleep(self._period * (1 + 1.2 * random.random()))  # noqa: S311
         self._leading = True
@@ -112,9 +118,11 @@ class LeaderElector:
 
     async def _try(self) -> bool:
         """Take or renew the lease once; False when another holds it or the server fails."""
+        self._failed = False
         try:
             return await self._acquire()
         except StatusError as error:
+            self._failed = True
             log.debug("lease not taken", lease=self._name, error=str(error))
             return False
 
