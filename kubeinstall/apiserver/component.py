@@ -55,6 +55,10 @@ class APIServer(Component[ApiServerSettings]):
             )
             tasks.create_task(core.streams.run(), name="bookmarks")
             await bootstrap.ensure(core.services, self.port)
+            tasks.create_task(
+                run_guarded(bootstrap.keep(core.services, self.port), "bootstrap", self.log),
+                name="bootstrap",
+            )
             self.context.ready()
             self.log.info("Serving", port=self.port)
             await asyncio.Event().wait()

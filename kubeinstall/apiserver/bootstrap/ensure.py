@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+import time
+
+import structlog
 
 from kubeinstall.apiserver.bootstrap import cluster
 from kubeinstall.apiserver.bootstrap.apiservices import ensure_api_services
@@ -12,7 +16,11 @@ from kubeinstall.apiserver.bootstrap.policy import ensure_policy
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.hooks import ServiceHooks
 from kubeinstall.apiserver.interfaces import Services
+from kubeinstall.errors import KubeinstallError
 
+_log = structlog.get_logger(__name__)
+_KEEP_SECONDS = 10.0
+_REPAIR_SECONDS = 600.0
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
@@ -30,10 +38,35 @@ async def ensure(services: Services, port: int | None = None) -> None:
     await cluster.ensure_extension_authentication(registry, settings)
     await cluster.ensure_legacy_token_tracking(registry)
     await cluster.ensure_service_cidr(registry, settings)
-    await cluster.ensure_kubernetes_service(registry, settings)
+    await _ensure_kubernetes(services, port)
+    await _repair_allocations(services)
+
+
+async def keep(services: Services, port: int | None = None) -> None:
+    """Put back what nobody should have deleted, until cancelled: upstream's controllers for the
+    system namespaces and for the `kubernetes` service, and its repair of cluster IPs."""
+    next_repair = time.monotonic() + _REPAIR_SECONDS
+    while True:
+        await asyncio.sleep(_KEEP_SECONDS)
+        try:
+            await cluster.ensure_namespaces(services.registry)
+            await _ensure_kubernetes(services, port)
+            if time.monotonic() >= next_repair:
+                next_repair = time.monotonic() + _REPAIR_SECONDS
+                await _repair_allocations(services)
+        except KubeinstallError as error:
+            _log.warning("bootstrap objects not kept", error=str(error))
+
+
+async def _repair_allocations(services: Services) -> None:
     service_hooks = services.hooks.get(("", "services"))
     if isinstance(service_hooks, ServiceHooks):
         await service_hooks.repair()
+
+
+async def _ensure_kubernetes(services: Services, port: int | None) -> None:
+    registry, settings = services.registry, services.settings
+    await cluster.ensure_kubernetes_service(registry, settings)
     if settings.endpoint_reconciler_type != "none":
         await cluster.ensure_kubernetes_endpoints(
             registry,

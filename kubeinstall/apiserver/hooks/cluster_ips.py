@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import time
 from collections.abc import Iterator
 
+from kubeinstall.api import times
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.hooks import traits
@@ -22,6 +24,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _GROUP = "networking.k8s.io"
 _MANAGED_BY = "ipallocator.k8s.io"
 _RANDOM_TRIES = 16
+_GRACE_SECONDS = 60.0
 #: A network larger than this is never searched whole; random tries find a free address in it.
 _MAX_SEARCH = 1 << 16
 
@@ -86,7 +89,10 @@ class ClusterIPs:
         self._taken.discard(text)
 
     async def repair(self) -> None:
-        """Make IPAddress objects agree with services: both ways, once at start."""
+        """Make IPAddress objects agree with services, both ways.
+
+        An address without a service stays for a minute: its service may be about to be stored.
+        """
         services = {
             ip: service
             for service in self._registry.list(kind("services"))
@@ -97,7 +103,7 @@ class ClusterIPs:
             managed = (holder["metadata"].get("labels") or {}).get(
                 "ipaddress.kubernetes.io/managed-by"
             )
-            if managed == _MANAGED_BY and address not in services:
+            if managed == _MANAGED_BY and address not in services and _is_old(holder):
                 await self._registry.delete(kind("ipaddresses", _GROUP), "", address)
                 self._taken.discard(address)
         for address, service in services.items():
@@ -174,6 +180,11 @@ def _not_in_range(text: str, network: Network) -> AllocationError:
     return AllocationError(
         f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {network}"
     )
+
+
+def _is_old(holder: Object) -> bool:
+    created = holder["metadata"].get("creationTimestamp")
+    return created is None or time.time() - times.unix(created) > _GRACE_SECONDS
 
 
 def _ready(service_cidr: Object) -> bool:

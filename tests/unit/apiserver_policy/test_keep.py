@@ -1,0 +1,80 @@
+"""What is deleted although everybody needs it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from pathlib import Path
+
+import pytest
+
+from kubeinstall.apiserver import hooks
+from kubeinstall.apiserver.admission.chain import Chain
+from kubeinstall.apiserver.authn.authenticator import Authenticator
+from kubeinstall.apiserver.authn.tokens import ServiceAccountTokens
+from kubeinstall.apiserver.authz import Authorizer
+from kubeinstall.apiserver.authz.kinds import kind
+from kubeinstall.apiserver.bootstrap import advertised_address, ensure, keep
+from kubeinstall.apiserver.config import ApiServerSettings
+from kubeinstall.apiserver.interfaces import Services
+from kubeinstall.errors import NotFound
+from tests.unit.apiserver_policy.memory import MemoryRegistry
+
+
+def settings(**flags: str) -> ApiServerSettings:
+    return ApiServerSettings(tls_cert_file=Path("c"), tls_private_key_file=Path("k"), **flags)  # type: ignore[arg-type]  # all flags here are texts
+
+
+async def test_namespaces_and_service_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        importlib.import_module("kubeinstall.apiserver.bootstrap.ensure"), "_KEEP_SECONDS", 0.01
+    )
+    registry = MemoryRegistry()
+    flags = settings(advertise_address="10.0.0.5")
+    tokens = ServiceAccountTokens(registry, issuers=["i"], audiences=["i"])
+    services = Services(
+        flags,
+        registry,
+        Authenticator(tokens=tokens),
+        Authorizer(registry),
+        Chain([]),
+        hooks.build(flags, registry),
+    )
+    await ensure(services, 7443)
+    service = registry.get(kind("services"), "kubernetes", "default")
+    assert service["spec"]["clusterIP"] == "10.96.0.1"
+    endpoints = registry.get(kind("endpoints"), "kubernetes", "default")
+    assert endpoints["subsets"][0]["addresses"] == [{"ip": "10.0.0.5"}]
+    assert endpoints["subsets"][0]["ports"][0]["port"] == 7443
+    gone = (
+        ("namespaces", "", "kube-node-lease"),
+        ("services", "default", "kubernetes"),
+        ("endpoints", "default", "kubernetes"),
+    )
+    for plural, namespace, name in gone:
+        await registry.delete(kind(plural), namespace, name)
+    keeper = asyncio.create_task(keep(services, 7443))
+    try:
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(NotFound):
+                for plural, namespace, name in gone:
+                    registry.get(kind(plural), name, namespace)
+                break
+        for plural, namespace, name in gone:
+            registry.get(kind(plural), name, namespace)
+    finally:
+        keeper.cancel()
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        ({"advertise_address": "10.0.0.5"}, "10.0.0.5"),
+        ({"bind_address": "10.0.0.6"}, "10.0.0.6"),
+        ({"advertise_address": "10.0.0.5", "bind_address": "10.0.0.6"}, "10.0.0.5"),
+    ],
+)
+def test_advertised_address(flags: dict[str, str], address: str) -> None:
+    assert advertised_address(settings(**flags)) == address
