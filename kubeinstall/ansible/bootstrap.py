@@ -23,6 +23,7 @@ from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.leftovers import component_processes
 from kubeinstall.ansible.objects import ensure_objects, with_client
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.services import ready_at
 from kubeinstall.config.durations import parse_duration
 from kubeinstall.errors import KubeinstallError, NotFound, StatusError
 from kubeinstall.pki import BootstrapToken
@@ -145,21 +146,20 @@ def _expired(secret: Object, now: datetime) -> bool:
 def ensure_node(config: Object, *, check: bool, seconds: float) -> Outcome:
     """Wait until this host's Node is there and Ready, then label and taint it.
 
-    Facts: `node_ready_seconds`, from the start of the first component's process to the node's
-    Ready condition, whose time has whole seconds: the end of that second counts.
+    Facts: `node_ready_seconds`, from the start of the first component's process on.
     """
     if check and not server_answers(config):
         return Outcome(changes=["mark the node as control plane"])
 
     async def work(client: ApiClient) -> Outcome:
         name = config["init"]["nodeRegistration"]["name"]
-        node, waited = await _wait_ready(client, name, 0 if check else seconds)
+        node = await _wait_ready(client, name, 0 if check else seconds)
         outcome = await _mark(client, node, node_marks(config), check=check)
         started = processes_started()
         if started:
-            ready = time.time() if waited else _ready_since(node)
+            # The kubelet says that it is ready once its node is; the condition has whole seconds.
+            ready = ready_at("kubelet", "kube-node") or _ready_since(node)
             outcome.facts["node_ready_seconds"] = round(max(ready - started, 0.0), 2)
-            outcome.facts["node_ready_now"] = waited
         return outcome
 
     return with_client(paths.ADMIN, work, _SERVER_SECONDS)
@@ -176,11 +176,9 @@ def processes_started() -> float:
     return min(times, default=0.0)
 
 
-async def _wait_ready(client: ApiClient, name: str, seconds: float) -> tuple[Object, bool]:
-    """The node, and whether it had to be waited for."""
+async def _wait_ready(client: ApiClient, name: str, seconds: float) -> Object:
     deadline = time.monotonic() + seconds
     why = "it has not registered"
-    waited = False
     while True:
         try:
             node = await client.get("v1/nodes", name)
@@ -189,14 +187,13 @@ async def _wait_ready(client: ApiClient, name: str, seconds: float) -> tuple[Obj
         else:
             ready = _condition(node)
             if ready.get("status") == "True":
-                return node, waited
+                return node
             why = str(ready.get("message") or "it does not say why")
         if time.monotonic() > deadline:
             raise KubeinstallError(
                 f"node {name} is not Ready after {seconds:.0f} s: {why}; see "
                 "`kubectl describe node` and the kubelet's log"
             )
-        waited = True
         await asyncio.sleep(0.05)
 
 

@@ -86,6 +86,17 @@ def restarts(name: str) -> int:
     return next((int(p["restarts"]) for p in supervised() if p["name"] == name), 0)
 
 
+def ready_at(unit: str, process: str) -> float:
+    """When the service said that it is ready (seconds since 1970): of the unit under systemd, of
+    our supervisor's process elsewhere. 0 when it has not."""
+    if not hostinfo.under_systemd():
+        return next((float(p["ready_at"]) for p in supervised() if p["name"] == process), 0.0)
+    wanted = "ActiveEnterTimestampMonotonic"
+    text = run(["systemctl", "show", f"{unit}.service", f"--property={wanted}", "--value"]).strip()
+    since = time.clock_gettime(time.CLOCK_MONOTONIC) - int(text or 0) / 1e6
+    return time.time() - since if int(text or 0) else 0.0
+
+
 def last_words(name: str, lines: int = 6) -> str:
     """The end of a service's log, and where the whole is."""
     if hostinfo.under_systemd():

@@ -31,6 +31,7 @@ class Child:
         self.pid = 0
         self.restarts = 0
         self.ready = asyncio.Event()
+        self.ready_at = 0.0  # seconds since 1970, of the process that runs
         self.log_path = log_dir / f"{spec.name}.log"
         self._socket_path = run_dir / "notify" / f"{spec.name}.sock"
         self._log = get_logger("supervisor")
@@ -46,6 +47,7 @@ class Child:
             "pid": self.pid,
             "restarts": self.restarts,
             "seconds": seconds,
+            "ready_at": self.ready_at,
         }
 
     async def run(self) -> None:
@@ -94,7 +96,7 @@ class Child:
         self._started_at = time.monotonic()
         self._log.info("Process started", process=self.spec.name, pid=process.pid)
         if not self.spec.notify:
-            self.ready.set()
+            self._became_ready()
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -102,6 +104,7 @@ class Child:
             raise
         finally:
             self.pid = 0
+            self.ready_at = 0.0
             self.ready.clear()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
@@ -130,7 +133,11 @@ class Child:
         while True:
             message = await loop.sock_recv(notifications, 4096)
             if b"READY=1" in message.split(b"\n"):
-                self.ready.set()
+                self._became_ready()
+
+    def _became_ready(self) -> None:
+        self.ready_at = self.ready_at or time.time()
+        self.ready.set()
 
 
 def _end_with_parent() -> None:
