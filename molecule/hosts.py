@@ -115,9 +115,9 @@ def make_bridge() -> None:
         run("ip", "link", "set", BRIDGE, "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     rules = f"""
-        table ip kubeinstall-hosts
-        delete table ip kubeinstall-hosts
-        table ip kubeinstall-hosts {{
+        table ip nspawn-hosts
+        delete table ip nspawn-hosts
+        table ip nspawn-hosts {{
             chain postrouting {{
                 type nat hook postrouting priority srcnat
                 ip saddr {NETWORK} ip daddr != {NETWORK} masquerade
@@ -326,7 +326,7 @@ def down(names: list[str]) -> None:
         shutil.rmtree(STATE / name, ignore_errors=True)
     if not list(STATE.glob("*/address")):
         run("ip", "link", "del", BRIDGE, check=False)
-        run("nft", "delete", "table", "ip", "kubeinstall-hosts", check=False)
+        run("nft", "delete", "table", "ip", "nspawn-hosts", check=False)
 
 
 def remove_cgroups(name: str) -> None:
