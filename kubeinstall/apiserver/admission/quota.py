@@ -2,14 +2,18 @@
 
 A check and the write of the quota's new `status.used` happen under one lock per namespace, and the
 write is guarded by the quota's resource version, so that concurrent creates, on one API server or on
-several, cannot both take the last of something. `status.used` is recalculated from what exists when
-something is deleted, finishes, or when a quota is new; so a write that was admitted and then failed
-is given back, too.
+several, cannot both take the last of something. `status.used` is recalculated from what exists, and
+what was admitted but cannot be seen yet, when something is deleted, finishes, or when a quota is new;
+a while after a write, too, so that one that was admitted and then failed is given back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -30,8 +34,21 @@ _log = structlog.get_logger(__name__)
 _ZERO = Quantity.parse("0")
 #: Recalculation waits for this much quiet in a namespace: writes just admitted reach the cache.
 _QUIET_SECONDS = 0.3
+#: A create that was admitted so long ago and cannot be seen has failed.
+_PENDING_SECONDS = 5.0
 _UPDATED = frozenset({"pods", "services", "persistentvolumeclaims"})
 _MAX_RECALCULATIONS = 4096
+
+
+_Written = tuple[str, str, str]  # group, plural, name
+
+
+class _Pending(NamedTuple):
+    """What an admitted create takes, until its object shows up in the cache."""
+
+    resource: Resource
+    expires: float
+    amounts: dict[str, Amounts]  # by quota
 
 
 class ResourceQuota(Plugin):
@@ -47,6 +64,7 @@ class ResourceQuota(Plugin):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[tuple[str, str]] = set()
+        self._pending: dict[str, dict[_Written, _Pending]] = {}
         registry.observe(self._quota_kind, self._quota_changed)
 
     def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
@@ -117,9 +135,39 @@ class ResourceQuota(Plugin):
             )
         except NotFound:
             return  # the quota was deleted meanwhile
-        self._schedule(namespace, delay=10 * _QUIET_SECONDS)
+        if attributes.operation == CREATE and attributes.name:
+            self._note_pending(attributes, name, wanted)
+        self._schedule(namespace, delay=_PENDING_SECONDS + _QUIET_SECONDS)
 
     # Recalculation
+
+    def _note_pending(self, attributes: AdmissionAttributes, quota: str, wanted: Amounts) -> None:
+        writes = self._pending.setdefault(attributes.namespace, {})
+        key = (attributes.resource.group, attributes.resource.name, attributes.name)
+        known = writes.get(key)
+        amounts = {**(known.amounts if known is not None else {}), quota: wanted}
+        expires = time.monotonic() + _PENDING_SECONDS
+        writes[key] = _Pending(attributes.resource, expires, amounts)
+
+    def _still_pending(self, namespace: str, quota: str) -> Iterator[Amounts]:
+        """What admitted creates took that cannot be seen yet. A create that failed after admission
+        counts until it expires."""
+        writes = self._pending.get(namespace, {})
+        now = time.monotonic()
+        for key, pending in list(writes.items()):
+            if pending.expires < now or self._exists(pending.resource, key[2], namespace):
+                del writes[key]
+            elif quota in pending.amounts:
+                yield pending.amounts[quota]
+        if not writes:
+            self._pending.pop(namespace, None)
+
+    def _exists(self, resource: Resource, name: str, namespace: str) -> bool:
+        try:
+            self._registry.get(resource, name, namespace)
+        except NotFound:
+            return False
+        return True
 
     def _quota_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
@@ -139,10 +187,16 @@ class ResourceQuota(Plugin):
                 key = (resource.group, resource.name)
                 if key not in self._watched:
                     self._watched.add(key)
-                    self._registry.observe(resource, self._object_changed)
+                    self._registry.observe(resource, partial(self._object_changed, key))
 
-    def _object_changed(self, old: Object | None, new: Object | None) -> None:
+    def _object_changed(
+        self, kind_key: tuple[str, str], old: Object | None, new: Object | None
+    ) -> None:
         if old is None:
+            metadata = (new or {})["metadata"]
+            writes = self._pending.get(metadata.get("namespace", ""))
+            if writes:
+                writes.pop((*kind_key, metadata["name"]), None)
             return
         namespace = old["metadata"].get("namespace", "")
         if not self._quotas.within(namespace):
@@ -217,6 +271,10 @@ class ResourceQuota(Plugin):
                 for amount, value in usage.usage(resource, obj).items():
                     if amount in total and usage.concerns(resource, amount):
                         total[amount] = total[amount] + value
+        for amounts in self._still_pending(namespace, quota["metadata"]["name"]):
+            for amount, value in amounts.items():
+                if amount in total:
+                    total[amount] = total[amount] + value
         return {amount: str(value) for amount, value in total.items()}
 
 

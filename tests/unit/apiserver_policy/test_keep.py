@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,9 @@ from tests.unit.apiserver_policy.memory import MemoryRegistry
 
 
 def settings(**flags: str) -> ApiServerSettings:
-    return ApiServerSettings(tls_cert_file=Path("c"), tls_private_key_file=Path("k"), **flags)  # type: ignore[arg-type]  # all flags here are texts
+    made = ApiServerSettings(tls_cert_file=Path("c"), tls_private_key_file=Path("k"))
+    changed: dict[str, Any] = dict(flags)
+    return replace(made, **changed)
 
 
 async def test_namespaces_and_service_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

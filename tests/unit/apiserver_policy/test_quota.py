@@ -80,6 +80,31 @@ async def test_no_overdraft() -> None:
     assert used(registry) == {"count/configmaps": "10"}
 
 
+async def test_what_is_admitted_but_not_stored_yet_counts() -> None:
+    registry = MemoryRegistry()
+    registry.put("resourcequotas", quota(hard={"count/configmaps": "2"}))
+    plugin = ResourceQuota(registry)
+
+    async def admitted(name: str) -> bool:
+        try:
+            await plugin.validate(write("configmaps", {"metadata": {"name": name}}))
+        except Forbidden:
+            return False
+        return True
+
+    assert await admitted("a")
+    # A new specification makes `used` be calculated anew, from an empty cache.
+    registry.put("resourcequotas", quota(hard={"count/configmaps": "2", "pods": "1"}))
+    await asyncio.sleep(0.5)
+    assert used(registry) == {"count/configmaps": "1", "pods": "0"}
+    assert await admitted("b")
+    assert not await admitted("c")
+    registry.put("configmaps", {"metadata": {"name": "a", "namespace": "ns"}})
+    registry.put("resourcequotas", quota(hard={"count/configmaps": "2"}))
+    await asyncio.sleep(0.5)
+    assert used(registry) == {"count/configmaps": "2"}
+
+
 async def test_pods_must_state_what_is_limited() -> None:
     registry = MemoryRegistry()
     registry.put("resourcequotas", quota(hard={"limits.memory": "1Gi", "requests.cpu": "1"}))
