@@ -66,6 +66,7 @@ class LocalRegistry:
         write = _write(user, dry_run)
         stored = wire.to_storage(served, new)
         result = await create(self._engine, served, stored, write, namespace)
+        await self._seen()
         return wire.decode(served, result.data)
 
     async def update(
@@ -108,6 +109,7 @@ class LocalRegistry:
             write,
             subresource=subresource,
         )
+        await self._seen()
         return wire.decode(served, done.result.data)
 
     async def apply(
@@ -146,6 +148,7 @@ class LocalRegistry:
             subresource=subresource,
             may_create=not subresource,
         )
+        await self._seen()
         return wire.decode(served, done.result.data)
 
     async def delete(
@@ -163,7 +166,12 @@ class LocalRegistry:
         done = await delete(
             self._engine, served, namespace, name, options or {}, _write(user, dry_run)
         )
+        await self._seen()
         return wire.decode(served, done.result.data)
+
+    async def _seen(self) -> None:
+        """Wait until `get` shows what was just written: callers read back what they wrote."""
+        await self._engine.cacher.fresh()
 
     def observe(self, resource: Resource, callback: Observer) -> None:
         """See `Registry.observe`."""

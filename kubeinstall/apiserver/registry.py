@@ -1,8 +1,9 @@
 """In-process access to the API's objects: what admission, authentication, authorization, hooks
 and subresources use instead of calling the server over the network.
 
-Reads come from the watch cache. Writes take the whole path of a request (defaults, strategy,
-admission, validation, hooks, store) in the name of `user`, by default the server's own identity.
+Reads come from the watch cache, which shows a caller's own writes at once. Writes take the whole path
+of a request (defaults, strategy, admission, validation, hooks, store) in the name of `user`, by default
+the server's own identity.
 """
 
 from __future__ import annotations
