@@ -13,15 +13,21 @@ from pathlib import Path
 from kubeinstall.ansible import containerd, hostinfo
 from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.paths import STATE
 from kubeinstall.ansible.services import (
     Service,
     ensure_services,
     read_supervised,
+    unit_active,
 )
+from kubeinstall.ansible.textfiles import ensure_text
 from kubeinstall.errors import KubeinstallError
 
 NAME = "containerd"
 SOCKET = Path("/run/containerd/containerd.sock")
+DATA = Path("/var/lib/containerd")
+#: There while containerd's data is older than our use of it.
+KEEP_DATA = STATE / "containerd-data-was-here"
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 
@@ -64,8 +70,6 @@ def socket_owner(path: Path = SOCKET) -> int | None:
 
 
 def _under_systemd(*, restart: bool, check: bool) -> Outcome:
-    from kubeinstall.ansible.services import unit_active
-
     outcome = Outcome()
     active = unit_active(NAME)
     if active and not restart:
@@ -87,6 +91,9 @@ def _without_systemd(*, restart: bool, check: bool) -> Outcome:
         outcome.add(f"stop the containerd that runs as process {owner}")
         if not check:
             _stop(owner)
+    if not ours and (DATA / "io.containerd.metadata.v1.bolt/meta.db").exists():
+        # Somebody's images and containers were here before us: reset must leave them.
+        outcome.extend(ensure_text(KEEP_DATA, "kept by kubeinstall reset\n", check=check))
     binary = shutil.which("containerd") or "/usr/bin/containerd"
     digest = containerd.CONFIG.read_text() if containerd.CONFIG.exists() else ""
     service = Service(NAME, (binary,), digest=_short(digest), notify=True)

@@ -19,6 +19,7 @@ from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.component_services import GROUPS
 from kubeinstall.ansible.kernel import restore_kernel
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA
 from kubeinstall.ansible.runtime_service import NAME as CONTAINERD
 from kubeinstall.ansible.services import read_supervised, supervised, supervisor_running
 from kubeinstall.ansible.textfiles import ensure_text
@@ -26,7 +27,7 @@ from kubeinstall.errors import KubeinstallError
 
 Object = dict[str, Any]
 
-_RUNTIME_STATE = (Path("/var/lib/containerd"), Path("/run/containerd"))
+_RUNTIME_STATE = (DATA, Path("/run/containerd"))
 _DIRECTORIES = (
     paths.KUBERNETES,
     paths.KUBELET,
@@ -171,7 +172,9 @@ def _kernel_leftovers(dns: str) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _give_back_runtime(work: _Run, *, ours: bool) -> None:
-    """A containerd that we keep alive ends, with its state; another one gets its settings back."""
+    """A containerd that we keep alive ends, with its data unless somebody had some before us or
+    beside us; another one gets its settings back."""
+    keep = KEEP_DATA.exists() or bool(_other_namespaces())
     if ours and supervisor_running():
         work.do("stop containerd", _stop_supervised_containerd)
     restored = containerd.restore_config(check=work.check)
@@ -180,13 +183,19 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
         if restored.changed:
             work.do("restart containerd.service", lambda: run(["systemctl", "restart", CONTAINERD]))
         return
-    if not ours:
+    if not ours or keep:
         return
     for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
         work.do(f"unmount {mount}", lambda m=mount: leftovers.unmount(m))  # type: ignore[misc] # as above
     for directory in _RUNTIME_STATE:
         if directory.exists():
             work.do(f"remove {directory}", lambda d=directory: shutil.rmtree(d))  # type: ignore[misc] # as above
+
+
+def _other_namespaces() -> set[str]:
+    """containerd's namespaces that are not Kubernetes'."""
+    listed = run(["ctr", "namespaces", "list", "--quiet"], check=False)
+    return set(listed.split()) - {"k8s.io"}
 
 
 def _stop_supervised_containerd() -> None:
