@@ -22,8 +22,9 @@ class NodeGraph:
 
     def __init__(self, registry: Registry) -> None:
         self._nodes: dict[Vertex, Counter[str]] = {}
-        self._volumes: dict[str, tuple[str, str, tuple[Vertex, ...]]] = {}
-        self._claim_volumes: dict[tuple[str, str], set[str]] = {}
+        # Volume → claim's namespace and name, and the secrets that its driver needs
+        self._volumes: dict[str, tuple[str, str, frozenset[Vertex]]] = {}
+        self._secret_volumes: dict[Vertex, set[str]] = {}
         registry.observe(kind("pods"), self._pod_changed)
         registry.observe(kind("persistentvolumes"), self._volume_changed)
         registry.observe(kind("volumeattachments", "storage.k8s.io"), self._attachment_changed)
@@ -35,11 +36,8 @@ class NodeGraph:
         if plural == "persistentvolumes":
             return self._volume_on(node, name)
         if plural == "secrets":
-            wanted = (plural, namespace, name)
-            return any(
-                wanted in secrets and self._volume_on(node, volume)
-                for volume, (_, _, secrets) in self._volumes.items()
-            )
+            volumes = self._secret_volumes.get((plural, namespace, name), ())
+            return any(self._volume_on(node, volume) for volume in volumes)
         return False
 
     def _volume_on(self, node: str, name: str) -> bool:
@@ -66,11 +64,19 @@ class NodeGraph:
 
     def _volume_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
-        self._volumes.pop(name, None)
+        for secret in self._volumes.pop(name, ("", "", frozenset()))[2]:
+            volumes = self._secret_volumes[secret]
+            volumes.discard(name)
+            if not volumes:
+                del self._secret_volumes[secret]
         claim = ((new or {}).get("spec") or {}).get("claimRef")
-        if new is not None and claim:
-            secrets = tuple(_volume_secrets(new, claim.get("namespace", "")))
-            self._volumes[name] = (claim.get("namespace", ""), claim.get("name", ""), secrets)
+        if new is None or not claim:
+            return
+        namespace = claim.get("namespace", "")
+        secrets = frozenset(_volume_secrets(new, namespace))
+        self._volumes[name] = (namespace, claim.get("name", ""), secrets)
+        for secret in secrets:
+            self._secret_volumes.setdefault(secret, set()).add(name)
 
     def _attachment_changed(self, old: Object | None, new: Object | None) -> None:
         for obj, step in ((new, 1), (old, -1)):

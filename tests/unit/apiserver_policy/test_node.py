@@ -100,6 +100,14 @@ def test_a_pod_that_goes_takes_its_secrets_along(registry: MemoryRegistry) -> No
     )
 
 
+def test_secrets_of_volumes_go_with_the_volume(registry: MemoryRegistry) -> None:
+    authorizer = Authorizer(registry)
+    asked = Attributes(N1, "get", resource="secrets", namespace="store", name="csi")
+    assert authorizer.authorize(asked).allowed
+    registry.put("persistentvolumes", {"metadata": {"name": "pv"}, "spec": {}})
+    assert not authorizer.authorize(asked).allowed
+
+
 def test_leases(registry: MemoryRegistry) -> None:
     authorizer = Authorizer(registry)
     lease = Attributes(
