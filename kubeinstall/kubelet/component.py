@@ -117,10 +117,10 @@ class Kubelet(Component[KubeletSettings]):
             group.create_task(self._keep(rotation.run), name="log rotation")
             group.create_task(self._keep(Eviction(manager, garbage).run), name="eviction")
             async with self._served(client, manager):
+                # Serving is ready: the node may have to wait for a pod network that comes as pods.
+                self.context.ready()
                 await pods.wait_synced()
                 manager.sources_ready.set()
-                await reporter.ready.wait()
-                self.context.ready()
                 try:
                     await self._keep(lambda: self._housekeeping(manager, garbage))
                 finally:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import time
+from pathlib import Path
 
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
@@ -44,6 +45,7 @@ class Eviction:
         """Until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_SECONDS)
+            await self._local_storage()
             crossed = self.crossed()
             self._note(crossed)
             if crossed:
@@ -120,6 +122,36 @@ class Eviction:
         }
         worker.end(Killing(Verdict("Failed", "Evicted", message, (condition,)), grace=0))
 
+    async def _local_storage(self) -> None:
+        """End pods whose emptyDirs or containers hold more than they may (upstream's localStorageEviction)."""
+        limited = [pod for pod in self._manager.active() if _has_storage_limit(pod)]
+        if not limited:
+            return
+        disk: dict[str, int] = {}
+        for item in await containers(self._manager):
+            disk[item.uid] = disk.get(item.uid, 0) + item.disk
+        for pod in limited:
+            over = await asyncio.to_thread(self._over_limit, pod, disk.get(spec.uid(pod), 0))
+            if over:
+                self._evict(pod, over)
+
+    def _over_limit(self, pod: Object, used_by_containers: int) -> str:
+        paths, uid = self._manager.parts.paths, spec.uid(pod)
+        total = used_by_containers
+        for volume in pod["spec"].get("volumes") or []:
+            source = volume.get("emptyDir")
+            if source is None or source.get("medium"):
+                continue
+            used = folder_size(paths.volume(uid, "empty-dir", volume["name"]))
+            total += used
+            limit = source.get("sizeLimit")
+            if limit and used > Quantity.parse(limit).value:
+                return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
+        allowed = resources.pod_limits(pod).get("ephemeral-storage")
+        if allowed is not None and total > allowed.value:
+            return f"Pod ephemeral local storage usage exceeds the total limit of containers {allowed}. "
+        return ""
+
     async def _victim(self, signal: str) -> Object | None:
         """Over its request first, then the lowest priority, then by how far over."""
         used: dict[str, int] = {}
@@ -135,6 +167,25 @@ class Eviction:
             return over > 0, -int(pod["spec"].get("priority") or 0), over
 
         return max(candidates, key=rank, default=None)
+
+
+def _has_storage_limit(pod: Object) -> bool:
+    return "ephemeral-storage" in resources.pod_limits(pod) or any(
+        (volume.get("emptyDir") or {}).get("sizeLimit")
+        for volume in pod["spec"].get("volumes") or []
+    )
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes on disk of all below `folder`."""
+    total = 0
+    for base, _folders, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(base) / name).lstat().st_blocks * 512
+            except OSError:
+                continue  # gone meanwhile
+    return total
 
 
 def threshold(text: str, total: int) -> int:

@@ -198,7 +198,8 @@ class PodWorker:
         if not self._admitted and not self._admit():
             self._wake.set()
             return None
-        runtime = parts.runtime.get(self.uid)
+        # Before the first report: a container whose probes nobody runs yet would count as ready.
+        parts.probes.update(pod)
         status = self._report()
         if status.get("phase") in ("Succeeded", "Failed"):
             self._wake.set()
@@ -213,7 +214,6 @@ class PodWorker:
         volumes, retry = await self._volumes()
         if volumes is None:
             return retry
-        parts.probes.update(pod)
         outcome = Outcome()
         try:
             await sync_containers(parts, pod, volumes, outcome)
@@ -222,11 +222,10 @@ class PodWorker:
         finally:
             self.reasons = outcome.reasons
         if outcome.acted:
-            runtime = await parts.runtime.refresh(self.uid)
+            await parts.runtime.refresh(self.uid)
             parts.probes.wake(self.uid)
             self._wake.set()  # compute again from what is there now
         self._report()
-        del runtime
         return self._next_wake(outcome.wake_after)
 
     def _next_wake(self, wanted: float | None) -> float | None:

@@ -77,3 +77,24 @@ async def test_quality_of_service_decides_where(node: Node) -> None:
     assert (node.pod("sure") or {})["status"]["qosClass"] == "Guaranteed"
     assert pod_file("besteffort", best["metadata"]["uid"], "cpu/cpu.shares", "cpu.weight").exists()
     assert pod_file("", sure["metadata"]["uid"], "cpu/cpu.shares", "cpu.weight").exists()
+
+
+async def test_an_empty_dir_over_its_limit_ends_the_pod(node: Node) -> None:
+    command = (
+        "dd if=/dev/zero of=/v/big bs=1M count=4; trap 'exit 0' TERM; while :; do sleep 0.2; done"
+    )
+    container = {
+        "name": "c",
+        "image": "busybox",
+        "command": ["sh", "-c", command],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+    }
+    volume = {"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}
+    await node.run("p", {"containers": [container], "volumes": [volume]})
+    await node.until(lambda: node.phase("p") == "Failed", 30)
+    status = (node.pod("p") or {})["status"]
+    assert (status["reason"], status["message"]) == (
+        "Evicted",
+        'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
+    )
+    assert node.condition("p", "DisruptionTarget") == "True"

@@ -54,10 +54,11 @@ async def _pre_stop(
     handler: Object,
     limit: int,
 ) -> None:
-    ips = parts.runtime.get(spec.uid(pod)).ips
+    ips = parts.node_ips if spec.host_network(pod) else list(parts.runtime.get(spec.uid(pod)).ips)
+    ip = ips[0] if ips else ""
     try:
         async with asyncio.timeout(limit):
-            await run_hook(parts.cri, pod, container, status.id, handler, ips[0] if ips else "")
+            await run_hook(parts.cri, pod, container, status.id, handler, ip)
     except HookFailed as error:
         log.info("preStop failed", pod=spec.full_name(pod), error=str(error))
         parts.recorder.event(

@@ -50,6 +50,11 @@ def make_config(parts: Parts, pod: Object, attempt: int) -> Any:
 
 async def create_sandbox(parts: Parts, pod: Object, attempt: int) -> tuple[str, Any]:
     """Run a new sandbox: (id, its configuration). Raises `SandboxProblem`."""
+    if pod["spec"].get("hostUsers") is False:
+        why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+        text = f"Failed to create pod sandbox: {why}"
+        parts.recorder.event(pod, "Warning", "FailedCreatePodSandBox", text)
+        raise SandboxProblem(text)
     config = make_config(parts, pod, attempt)
     folder = parts.paths.logs / spec.log_folder_name(pod)
     folder.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,9 @@ async def _act(
 ) -> bool:
     uid = spec.uid(pod)
     did = False
+    if actions.create_sandbox and actions.attempt:
+        text = "Pod sandbox changed, it will be killed and re-created."
+        parts.recorder.event(pod, "Normal", "SandboxChanged", text)
     if actions.stop_pod:
         if runtime.anything_alive:
             await kill_pod(parts, pod, runtime)

@@ -69,6 +69,8 @@ class ProbeManager:
     def update(self, pod: Object) -> None:
         """Start the probers that the pod's containers lack."""
         uid = spec.uid(pod)
+        if uid not in self._pods:
+            self._adopt(pod)
         self._pods[uid] = pod
         sidecars = [c for c in spec.init_containers(pod) if spec.is_sidecar(c)]
         for container in (*sidecars, *spec.containers(pod)):
@@ -76,6 +78,25 @@ class ProbeManager:
                 key = (uid, container["name"], kind)
                 if container.get(member) and key not in self._probers:
                     self._start(key)
+
+    def _adopt(self, pod: Object) -> None:
+        """A container that ran before this kubelet keeps the verdicts that the API knows.
+
+        Otherwise each restart of the kubelet would take pods out of service until their next probe.
+        """
+        status = pod.get("status") or {}
+        for entry in (
+            *(status.get("containerStatuses") or []),
+            *(status.get("initContainerStatuses") or []),
+        ):
+            container_id = str(entry.get("containerID") or "").partition("://")[2]
+            current = self._runtime.get(spec.uid(pod)).by_id(container_id)
+            if current is None or current.state != RUNNING:
+                continue
+            if entry.get("started"):
+                self._results.setdefault((container_id, "startup"), True)
+            if entry.get("ready"):
+                self._results.setdefault((container_id, "readiness"), True)
 
     def wake(self, uid: str) -> None:
         """The pod's containers changed: probers need not wait out their period."""
