@@ -171,32 +171,33 @@ class Pipeline:
         )
 
     def _observe(self, exchange: Exchange, info: RequestInfo, seconds: float) -> None:
-        if not info.is_resource:
-            labels = (exchange.method, "", "", "", "", "", "", str(exchange.status))
-        else:
-            scope = "namespace" if info.namespace and not info.name else "cluster"
-            if info.name:
-                scope = "resource"
-            verb = (
-                "WATCH" if info.verb == "watch" else _METRIC_VERBS.get(info.verb, exchange.method)
-            )
-            known = self._core.catalog.find(info.group, info.version, info.resource) is not None
-            labels = (
-                verb,
-                "All" if "dryRun" in exchange.query else "",
-                info.group if known else "",
-                info.version if known else "",
-                info.resource if known else "",
-                info.subresource if known else "",
-                scope,
-                str(exchange.status),
-            )
+        """Count the request. Only names that we know become labels: clients could invent others."""
+        method = exchange.method if exchange.method in _METHODS else "other"
+        served = self._core.catalog.find(info.group, info.version, info.resource)
+        code = str(exchange.status)
+        if not info.is_resource or served is None:
+            self._core.metrics.observe((method, "", "", "", "", "", "", code), seconds)
+            return
+        scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
+        known = served.resource.subresource(info.subresource) is not None
+        labels = (
+            _METRIC_VERBS.get(info.verb, method),
+            "All" if "dryRun" in exchange.query else "",
+            info.group,
+            info.version,
+            info.resource,
+            info.subresource if known else "",
+            scope,
+            code,
+        )
         self._core.metrics.observe(labels, seconds)
 
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METRIC_VERBS = {
     "get": "GET",
     "list": "LIST",
+    "watch": "WATCH",
     "create": "POST",
     "update": "PUT",
     "patch": "PATCH",

@@ -89,7 +89,7 @@ def run_etcd(directory: Path, members: int = 1) -> Iterator[RunningEtcd]:
 def _healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except OSError:
         return False
 
