@@ -91,9 +91,9 @@ async def test_metrics_have_upstreams_names(http: Http) -> None:
 
 async def test_clients_cannot_invent_labels(http: Http) -> None:
     await http("GET", "/api/v1/namespaces/NS/pods/p/invented")
-    await http("FROB", "/invented")
+    await http("PROPFIND", "/invented")
     await http("GET", "/apis/invented/v1/things/x")
     text = (await http("GET", "/metrics")).body
     assert "invented" not in text
-    assert "FROB" not in text
+    assert "PROPFIND" not in text
     assert 'verb="other"' in text
