@@ -113,6 +113,7 @@ def build(settings: ApiServerSettings, registry: Registry) -> Authorizer:
 
 
 def _node_rules() -> tuple[CompiledRule, ...]:
+    # Imported late: the bootstrap package imports this one.
     from kubeinstall.apiserver.bootstrap.roles import node_rules
 
     return tuple(compile_rule(rule) for rule in node_rules())
