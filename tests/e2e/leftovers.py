@@ -27,8 +27,11 @@ def leftovers() -> list[str]:
 
 def _processes() -> list[str]:
     found = []
+    here = Path("/proc/self/ns/pid").readlink()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
+            if (path.parent / "ns/pid").readlink() != here:
+                continue  # of another (virtual) host on this machine
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue

@@ -271,8 +271,11 @@ def test_killed_component_comes_back_and_containers_never_notice(
 
 
 def _component_pid(component: str) -> int:
+    here = Path("/proc/self/ns/pid").readlink()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
+            if (path.parent / "ns/pid").readlink() != here:
+                continue  # of another (virtual) host on this machine
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
