@@ -26,7 +26,8 @@ class FrameEncoder:
     """Encodes events of one resource in one form.
 
     `variants` maps an event type to the key under which an event remembers the frame, and to the
-    function that makes it.
+    function that makes it; `later` does for all events of a watch but its first, which alone says
+    what the columns of a Table are.
     """
 
     def __init__(self, served: Served, output: Output, include: str = "") -> None:
@@ -49,9 +50,15 @@ class FrameEncoder:
             output.version,
             include,
         )
+        kinds = ("ADDED", "MODIFIED", "DELETED")
         self.variants: dict[str, tuple[object, Encode]] = {
-            kind: ((kind, *form), self._maker(kind)) for kind in ("ADDED", "MODIFIED", "DELETED")
+            kind: ((kind, *form), self._maker(kind, first=True)) for kind in kinds
         }
+        self.later = self.variants
+        if output.transform == "Table":
+            self.later = {
+                kind: ((kind, *form, "later"), self._maker(kind, first=False)) for kind in kinds
+            }
 
     @property
     def content_type(self) -> str:
@@ -59,9 +66,9 @@ class FrameEncoder:
         media_type = self._output.media_type
         return media_type if media_type == JSON else f"{media_type};stream=watch"
 
-    def item(self, item: CachedObject) -> bytes:
+    def item(self, item: CachedObject, *, first: bool) -> bytes:
         """An object that was there before: ADDED."""
-        return self._event(b"ADDED", item)
+        return self._event(b"ADDED", item, first=first)
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         """A BOOKMARK; `initial_end` marks the end of the initial events."""
@@ -80,7 +87,7 @@ class FrameEncoder:
         """An ERROR event: the stream ends after it."""
         return self._wrap("ERROR", status)
 
-    def _maker(self, kind: str) -> Encode:
+    def _maker(self, kind: str, *, first: bool) -> Encode:
         name = kind.encode()
         if kind == "DELETED":
 
@@ -89,16 +96,18 @@ class FrameEncoder:
                 if not event.deleted and event.previous is not None:
                     # It only ceased to match: shown as it was, at the revision of the change.
                     item = event.previous.at(event.revision)
-                return chunk(self._event(name, item))
+                return chunk(self._event(name, item, first=first))
 
             return deleted
-        return lambda event: chunk(self._event(name, event.current))
+        return lambda event: chunk(self._event(name, event.current, first=first))
 
-    def _event(self, name: bytes, item: CachedObject) -> bytes:
+    def _event(self, name: bytes, item: CachedObject, *, first: bool) -> bytes:
         if self._plain:
             return b'{"type":"%b","object":%b%b}\n' % (name, self._served.head, item.data[1:])
         obj = wire.decode(self._served, item.data)
-        shown = wire.transform(self._served, obj, self._output, include=self._include)
+        shown = wire.transform(
+            self._served, obj, self._output, include=self._include, columns=first
+        )
         return self._wrap(name.decode(), shown)
 
     def _wrap(self, kind: str, obj: Any) -> bytes:

@@ -59,14 +59,17 @@ def to_storage(served: Served, obj: Object) -> Object:
     return conversion.convert(obj, served.resource, served.storage)
 
 
-def transform(served: Served, obj: Object, output: Output, *, include: str = "") -> Object:
-    """A single object as `output` wants it. `include` is the Table option `includeObject`."""
+def transform(
+    served: Served, obj: Object, output: Output, *, include: str = "", columns: bool = True
+) -> Object:
+    """A single object as `output` wants it. `include` is the Table option `includeObject`,
+    `columns` whether a Table says what its columns are."""
     if not output.transform:
         return obj
     if output.transform == "PartialObjectMetadata":
         return table.partial(obj, META + output.version)
     if output.transform == "Table":
-        return tabulate(served, [obj], output, obj["metadata"], include)
+        return tabulate(served, [obj], output, obj["metadata"], include, columns=columns)
     raise NotAcceptable(f"no {output.transform} of a single object", details={})
 
 

@@ -130,8 +130,13 @@ async def test_tables(http: Http) -> None:
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
     async with watching(http, Accept=accept) as events:
         event = await events.next()
+        await http.create_configmap("b")
+        later = await events.next()
     assert event["object"]["kind"] == "Table"
     assert event["object"]["rows"][0]["cells"][0] == "a"
+    assert event["object"]["columnDefinitions"][0]["name"] == "Name"
+    assert later["object"]["rows"][0]["cells"][0] == "b"
+    assert later["object"]["columnDefinitions"] is None
 
 
 async def test_a_watcher_that_does_not_read_is_dropped(http: Http) -> None:

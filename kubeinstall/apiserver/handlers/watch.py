@@ -133,6 +133,7 @@ class Watcher:
             self.end()
             return
         variant, encode = self._variants[kind]
+        self._variants = self._encoder.later
         transport.write(event.frame(variant, encode))
         if transport.get_write_buffer_size() > _BUFFER_LIMIT:
             self._core.metrics.watchers_dropped.inc()
@@ -143,7 +144,8 @@ class Watcher:
         batch: list[bytes] = []
         size = 0
         for item in items:
-            frame = self._encoder.item(item)
+            frame = self._encoder.item(item, first=self._variants is not self._encoder.later)
+            self._variants = self._encoder.later
             batch.append(frame)
             size += len(frame)
             if size >= _BATCH:
