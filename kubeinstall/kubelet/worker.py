@@ -90,6 +90,8 @@ class PodWorker:
     def update(self, pod: Object) -> None:
         """A new version of the pod."""
         changed = _grace(pod) != _grace(self.pod)
+        if _shown(pod) != _shown(self.pod):
+            self._refresh = True  # downward API volumes show them
         self.pod = pod
         if spec.deleted(pod) and (self.phase == SYNC or changed):
             self._interrupt()
@@ -344,6 +346,10 @@ class PodWorker:
             return 0.0
         await self._wake.wait()
         return 0.0
+
+
+def _shown(pod: Object) -> object:
+    return pod["metadata"].get("labels"), pod["metadata"].get("annotations")
 
 
 def _grace(pod: Object) -> object:
