@@ -9,7 +9,7 @@ import structlog
 
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
-from kubeinstall.apiserver.hooks import carry_over, traits
+from kubeinstall.apiserver.hooks import agreement, carry_over, traits
 from kubeinstall.apiserver.hooks.cluster_ips import AllocationError, ClusterIPs
 from kubeinstall.apiserver.hooks.ip_families import set_families
 from kubeinstall.apiserver.hooks.node_ports import NodePorts
@@ -35,6 +35,8 @@ class ServiceHooks:
     async def before_create(self, registry: Registry, obj: Object, dry_run: bool) -> None:
         """Default families, then allocate what the service needs. Raises `Invalid`."""
         carry_over.normalize_on_create(obj)
+        if not agreement.check(obj):
+            return
         set_families(obj, self._ips.families)
         async with self._lock:
             await self._allocate(obj, None, dry_run)
@@ -46,6 +48,8 @@ class ServiceHooks:
         carry_over.normalize_on_update(new, old)
         carry_over.keep_allocated(new, old)
         carry_over.drop_meaningless(new, old)
+        if not agreement.check(new, old):
+            return
         set_families(new, self._ips.families, old)
         async with self._lock:
             await self._allocate(new, old, dry_run)

@@ -207,3 +207,47 @@ async def test_more_ranges() -> None:
     extra = {"metadata": {"name": "extra"}, "spec": {"cidrs": ["10.97.0.0/24"]}}
     world.registry.put("servicecidrs", extra, GROUP)
     assert (await world.create("more"))["spec"]["clusterIP"].startswith("10.97.0.")
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (
+            {"clusterIPs": ["10.96.0.7"]},
+            (
+                'spec.clusterIPs: Invalid value: ["10.96.0.7"]: must be empty when `clusterIP` is not '
+                "specified"
+            ),
+        ),
+        (
+            {"clusterIP": "10.96.0.8", "clusterIPs": ["10.96.0.7"]},
+            'spec.clusterIPs: Invalid value: ["10.96.0.7"]: first value must match `clusterIP`',
+        ),
+        (
+            {"ipFamilies": ["IPv4", "IPv6"]},
+            (
+                "spec.ipFamilyPolicy: Invalid value: null: must be 'RequireDualStack' or "
+                "'PreferDualStack' when multiple IP families are specified"
+            ),
+        ),
+    ],
+)
+async def test_fields_that_contradict_each_other(spec: Object, told: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await World("10.96.0.0/16", "fd00::/112").create("s", **spec)
+    assert caught.value.message == f'Service "s" is invalid: {told}'
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"ipFamilies": ["IPv5"]},
+        {"ipFamilyPolicy": "Sometimes"},
+        {"clusterIP": "nope"},
+        {"clusterIP": "fd00::5", "ipFamilies": ["IPv4"]},
+    ],
+)
+async def test_nothing_is_allocated_for_what_validation_will_refuse(spec: Object) -> None:
+    world = World("10.96.0.0/16", "fd00::/112")
+    await world.create("s", dry_run=True, **spec)
+    assert world.registry.list(kind("ipaddresses", GROUP)) == []
