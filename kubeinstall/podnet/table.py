@@ -22,6 +22,8 @@ class PodTable:
         self._nat = ""
         self._have = Wanted()
         self.doubtful = True
+        #: How often the whole table was made anew.
+        self.rebuilds = 0
 
     async def apply(self, nat: str, wanted: Wanted) -> None:
         """Bring masquerading (`nat`, a chain) and policies into the kernel. Raises NftablesError."""
@@ -76,6 +78,7 @@ class PodTable:
 
     async def _rebuild(self, nat: str, wanted: Wanted) -> None:
         self.doubtful = True
+        self.rebuilds += 1
         name = f"{self.family} {TABLE}"
         lines = [
             f"table {name}",

@@ -32,6 +32,8 @@ _HAIRPIN = "hairpin "
 class Plan:
     """Elements and chains of one service in one family; `targets` are `address:port` by affinity mark."""
 
+    masquerading: Masquerading = field(default_factory=Masquerading)
+    shapes: set[Shape] = field(default_factory=set)
     elements: Elements = field(default_factory=dict)
     chains: Chains = field(default_factory=dict)
     hairpin: set[str] = field(default_factory=set)
@@ -45,7 +47,7 @@ def plan_service(
     masquerading: Masquerading,
 ) -> Plan:
     """The plan of `service`; `reachable` is by port name and protocol (`"name/tcp"`)."""
-    plan = Plan()
+    plan = Plan(masquerading)
     cluster_ips = of_family(service.cluster_ips, family)
     if not cluster_ips and not of_family(service.external_ips + service.balancer_ips, family):
         return plan
@@ -173,6 +175,7 @@ class _PortPlanner:
             self._set(f"{prefix}endpoints", f"{key} . {slot}", f"{endpoint.ip} . {endpoint.port}")
 
     def _chain(self, shape: Shape) -> None:
+        self.plan.shapes.add(shape)
         self.plan.chains[shape.name] = render(shape, self.family, self.masquerading)
 
     def _set(self, table_map: str, key: str, value: str) -> None:

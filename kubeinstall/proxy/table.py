@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from kubeinstall.proxy.chains import Family
+from kubeinstall.proxy.headroom import prepared
 from kubeinstall.proxy.plan import Chains, Plan
 from kubeinstall.proxy.ruleset import TABLE, base
 from kubeinstall.runtime.nftables import Nftables, NftablesError
 
 #: Elements in one `add element` command.
 _BATCH = 2000
+#: Chains that can be added to a table that is there. libnftables 1.0.6 refuses rules with our typeof maps
+#: unless the maps are made in the same transaction, so other new chains mean a rebuild.
+_ADDABLE = "firewall-"
 
 
 class Table:
@@ -32,6 +36,8 @@ class Table:
         self._hairpin: Counter[str] = Counter()
         #: The table must be rebuilt: at start, and after a refused script.
         self.doubtful = True
+        #: How often the whole table was made anew.
+        self.rebuilds = 0
 
     def plan(self, service: str) -> Plan | None:
         """What was last applied for the service `namespace/name`."""
@@ -52,6 +58,9 @@ class Table:
             await self._rebuild()
             return
         script = self._difference(before, changes)
+        if script is None:
+            await self._rebuild()
+            return
         if not script:
             return
         try:
@@ -77,7 +86,8 @@ class Table:
 
     def _difference(
         self, before: Mapping[str, Plan | None], after: Mapping[str, Plan | None]
-    ) -> str:
+    ) -> str | None:
+        """The script, "" when nothing differs, None when only a rebuild will do."""
         removed: dict[str, list[str]] = {}
         added: dict[str, list[str]] = {}
         chains: Chains = {}
@@ -95,6 +105,8 @@ class Table:
             if new:
                 chains.update({n: r for n, r in new.chains.items() if n not in self._chains})
             touched |= (old.hairpin if old else set()) ^ (new.hairpin if new else set())
+        if not all(name.startswith(_ADDABLE) for name in chains):
+            return None
         self._hairpin_changes(touched, before, removed, added)
         lines = [*self._chain_lines(chains), *self._element_lines("delete", removed)]
         lines += self._element_lines("add", added)
@@ -138,8 +150,9 @@ class Table:
         ]
 
     async def _rebuild(self) -> None:
+        self.rebuilds += 1
         name = f"{self.family.name} {TABLE}"
-        chains: Chains = {}
+        chains = prepared(self._plans.values(), self.family)
         elements: dict[str, str] = {}
         for plan in self._plans.values():
             chains.update(plan.chains)

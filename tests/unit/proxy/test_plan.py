@@ -11,6 +11,7 @@ from kubeinstall.proxy.chains import IPV4, IPV6, Family, Masquerading, Shape, re
 from kubeinstall.proxy.config import ProxySettings
 from kubeinstall.proxy.conntrack import UdpTarget, _stale
 from kubeinstall.proxy.endpoints import Endpoint, Reachable
+from kubeinstall.proxy.headroom import prepared
 from kubeinstall.proxy.plan import Plan, plan_service
 from kubeinstall.proxy.service import parse_service
 from kubeinstall.proxy.table import Table
@@ -94,12 +95,6 @@ def test_masquerading_of_cluster_traffic() -> None:
     assert any(r.startswith("meta mark") for r in render(shape, IPV4, Masquerading("", True)))
 
 
-DNAT = (
-    "add rule ip kube-proxy svc-internal-1 meta l4proto { tcp, udp, sctp } dnat ip to ip daddr"
-    " . meta l4proto . th dport . numgen random mod 1 map @endpoints"
-)
-
-
 class Recorder(Nftables):
     """Keeps scripts instead of running them; `refuse` makes the next one fail."""
 
@@ -128,13 +123,11 @@ async def test_only_the_difference_is_sent_and_a_refusal_rebuilds() -> None:
     assert len(nftables.scripts) == 1, "nothing changed, nothing is sent"
     await table.apply({"d/s": plan((ONE,))})
     assert nftables.scripts[-1].splitlines() == [
-        "add chain ip kube-proxy svc-internal-1",
-        "add rule ip kube-proxy svc-internal-1 ip saddr != 10.0.0.0/8 meta mark set meta mark | 0x4000",
-        DNAT,
         "delete element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 }",
         "delete element ip kube-proxy endpoints { 10.96.0.1 . tcp . 80 . 1 }",
         "add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 : goto svc-internal-1 }",
     ]
+    assert table.rebuilds == 1, "the chain for one endpoint was there already"
     nftables.refuse = True
     await table.apply({"d/s": plan((TWO,))})
     assert "delete table ip kube-proxy" in nftables.scripts[-1]
@@ -176,3 +169,12 @@ def test_which_udp_flows_are_stale() -> None:
 def test_wrong_settings_name_the_flag(flag: str, value: str) -> None:
     with pytest.raises(SettingsError, match=flag):
         load(ProxySettings, {flag: value}, "test")
+
+
+def test_shapes_are_made_before_they_are_needed() -> None:
+    chains = prepared([plan((ONE, TWO), node_port=30001, externalTrafficPolicy="Local")], IPV4)
+    assert {f"svc-internal-{n}" for n in range(1, 17)} <= set(chains)
+    assert {"svc-local-nodeport-3-1", "svc-inner-nodeport-3"} <= set(chains)
+    many = tuple(Endpoint(f"10.0.1.{n}", 80) for n in range(40))
+    assert "svc-internal-80" in prepared([plan(many)], IPV4)
+    assert prepared([], IPV4) == {}
