@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision.results import RunResult, TaskResult
 from kubeinstall.provision.share import collections, shared
 
@@ -63,14 +64,12 @@ def local_inventory(group: str = "kube_control_plane") -> dict[str, Any]:
 
 def run_play(play: Play, progress: Progress) -> RunResult:
     """Run it to its end. Extra variables (they may hold a token) go through a private file."""
-    import ansible_runner
-
     result = RunResult()
     started = time.monotonic()
     collector = _Collector(result, progress)
     _remove_abandoned()
     with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
-        run = ansible_runner.interface.run(
+        run = _start(
             private_data_dir=folder,
             playbook=str(shared("playbooks") / f"{play.playbook}.yml"),
             inventory=play.inventory,
@@ -87,6 +86,19 @@ def run_play(play: Play, progress: Progress) -> RunResult:
     result.seconds = time.monotonic() - started
     result.output = "\n".join(collector.lines)
     return result
+
+
+def _start(**options: Any) -> Any:
+    """Run Ansible to its end, on a pseudo-terminal: so its output comes line by line."""
+    import ansible_runner
+
+    try:
+        return ansible_runner.interface.run(**options)
+    except OSError as error:
+        raise KubeinstallError(
+            f"Ansible cannot be started: {error} (it needs /dev/pts mounted, and room in "
+            f"{tempfile.gettempdir()})"
+        ) from error
 
 
 def _remove_abandoned() -> None:
