@@ -94,12 +94,11 @@ class Proxy(Component[ProxySettings]):
                 group.create_task(self._guard(), name="proxy guard")
 
     def _informers(self, informers: InformerSet) -> tuple[Informer, Informer, Informer]:
-        services = informers.informer(
-            "v1/services", label_selector=f"!{PROXY_NAME_LABEL}", transform=slim_service
-        )
+        ours = f"!{HEADLESS_LABEL},!{PROXY_NAME_LABEL}"
+        services = informers.informer("v1/services", label_selector=ours, transform=slim_service)
         slices = informers.informer(
             "discovery.k8s.io/v1/endpointslices",
-            label_selector=f"!{HEADLESS_LABEL},!{PROXY_NAME_LABEL}",
+            label_selector=ours,
             indexers={"service": _service_keys},
             transform=slim_slice,
         )

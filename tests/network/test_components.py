@@ -135,6 +135,17 @@ async def test_proxy(world: World, api_server: RunningServer) -> None:
         assert (status, json.loads(body)["nodeEligible"]) == (200, True)
         _, metrics = await get("http://127.0.0.1:18249/metrics")
         assert b"kubeproxy_sync_proxy_rules_duration_seconds" in metrics
+        # A service handed to another proxy is not ours any more; taken back, it is again.
+        label = {"service.kubernetes.io/service-proxy-name": "other"}
+        await client.patch(SERVICES, "px", {"metadata": {"labels": label}}, "default")
+
+        async def unserved() -> bool:
+            return await answer() == {"timeout"}
+
+        assert await until(unserved)
+        back = {"service.kubernetes.io/service-proxy-name": None}
+        await client.patch(SERVICES, "px", {"metadata": {"labels": back}}, "default")
+        assert await until(both)
         await client.delete(SERVICES, "px", "default")
 
         async def gone() -> bool:
