@@ -13,7 +13,10 @@ from kubeinstall.apiserver.engine import Engine, Write, create, delete, update
 from kubeinstall.apiserver.engine.engine import key_of, metadata_of
 from kubeinstall.apiserver.registry import Mutate, Objects, Observer
 from kubeinstall.apiserver.request import SYSTEM_USER, AdmissionAttributes, User
+from kubeinstall.runtime.logs import get_logger
 from kubeinstall.storage.cache import ALL, CachedObject, WatchEvent
+
+_LOG = get_logger("kube-apiserver")
 
 #: Who owns the fields that the server itself writes.
 _MANAGER = "kube-apiserver"
@@ -204,7 +207,10 @@ def _tell(observers: list[tuple[Served, Observer]], event: WatchEvent) -> None:
         if found is None:
             new = None if event.deleted else _decode(served, event.current)
             found = decoded[served] = (_decode(served, event.previous), new)
-        callback(*found)
+        try:
+            callback(*found)
+        except Exception:  # noqa: BLE001 - the watch cache must go on, whatever one observer does
+            _LOG.error("Observer failed", resource=served.resource.name, exc_info=True)
 
 
 def _decode(served: Served, item: CachedObject | None) -> Object | None:

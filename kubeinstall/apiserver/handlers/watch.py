@@ -15,7 +15,10 @@ from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.frames import FrameEncoder
 from kubeinstall.apiserver.params import ListOptions
 from kubeinstall.errors import Expired, RevisionCompacted, StatusError
+from kubeinstall.runtime.logs import get_logger
 from kubeinstall.storage.cache import CachedObject, Selection, WatchEvent
+
+_LOG = get_logger("kube-apiserver")
 
 #: Unsent bytes after which a watcher counts as too slow.
 _BUFFER_LIMIT = 4 << 20
@@ -134,7 +137,14 @@ class Watcher:
             return
         variant, encode = self._variants[kind]
         self._variants = self._encoder.later
-        transport.write(event.frame(variant, encode))
+        try:
+            frame = event.frame(variant, encode)
+        except Exception:  # noqa: BLE001 - the watch cache must go on, whatever one watcher wants
+            _LOG.error("Watch event cannot be encoded", variant=str(variant), exc_info=True)
+            transport.abort()
+            self.end()
+            return
+        transport.write(frame)
         if transport.get_write_buffer_size() > _BUFFER_LIMIT:
             self._core.metrics.watchers_dropped.inc()
             transport.abort()
