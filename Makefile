@@ -10,8 +10,8 @@ CONFIG ?= inventory/single/cluster.yaml
 ARGS ?=
 
 # Real servers that the tests talk to, beside what `kubeinstall init` itself installs.
-TEST_PACKAGES := conntrack containerd containernetworking-plugins etcd-client etcd-server iproute2 \
-	nftables procps runc
+TEST_PACKAGES := conntrack containerd containernetworking-plugins curl etcd-client etcd-server iproute2 \
+	kmod nftables openssl procps runc
 
 .PHONY: help up down status venv bundle check format lint types unit roles packages test e2e bench \
 	wheel lock clean
