@@ -17,6 +17,9 @@ from kubeinstall.scheduler.pod import PodInfo
 INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 10.0  # seconds
 #: A pod is tried again after so many seconds even if nothing seemed to help.
 LEFTOVER_SECONDS, LEFTOVER_CHECK = 300.0, 30.0
+#: How long (seconds, for each pod that sits out a back-off) a pod is left alone at least: with a few of them
+#: an event helps at once, with thousands every event would otherwise mean thousands of tries.
+_REST = 0.001
 
 NODE_ADDED, NODE_CHANGED, POD_GONE, POD_PLACED, STORAGE, OTHER = (
     "node added", "node changed", "pod gone", "pod placed", "storage", "other",
@@ -171,14 +174,18 @@ class SchedulingQueue:
         # Nothing else to do: those that merely sit out a back-off may as well be tried now.
         kept: list[tuple[float, int, str]] = []
         found: Waiting | None = None
+        rested = self._loop.time() - len(self._backoff) * _REST
         while self._backoff and found is None:
             entry = heapq.heappop(self._backoff)
             if not self._current(entry[2], entry[1]):
                 continue
-            if self._all[entry[2]].error:
-                kept.append(entry)
-            else:
+            waiting = self._all[entry[2]]
+            if not waiting.error and waiting.failed_at <= rested:
                 found = self._taken(entry[2])
+                continue
+            kept.append(entry)
+            if not waiting.error:
+                break
         for entry in kept:
             heapq.heappush(self._backoff, entry)
         return found

@@ -84,3 +84,13 @@ async def test_removed_pods_do_not_come_back(queue: SchedulingQueue) -> None:
     queue.happened(NODE_ADDED)
     assert await soon(queue) is None
     assert queue.lengths() == {"active": 0, "backoff": 0, "unschedulable": 0, "gated": 0}
+
+
+async def test_thousands_are_not_tried_at_every_event(queue: SchedulingQueue) -> None:
+    for number in range(500):
+        queue.add(pod(f"p{number}"))
+    for _ in range(500):
+        queue.failed(await queue.pop(), {"NodeResourcesFit"})
+    queue.happened(POD_GONE)
+    assert await soon(queue) is None
+    assert await soon(queue, 1.5) is not None
