@@ -28,6 +28,8 @@ KEEPALIVE_SECONDS = 50.0
 REQUEST_SECONDS = 65.0
 CONNECT_SECONDS = 10.0
 TOKEN_FILE_SECONDS = 60.0
+#: How often a certificate's file is looked at; upstream's client: 5 minutes.
+CERT_FILE_SECONDS = 60.0
 #: Retries of one request on 429/5xx with Retry-After (upstream's client: 10).
 MAX_RETRIES = 10
 #: Retries of a GET whose connection broke; the informers above retry for ever anyway.
@@ -56,6 +58,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
         self._file_token = ("", 0.0)
+        self._cert_seen, self._cert_looked = _stamp(config.cert_file), time.monotonic()
 
     @property
     def server(self) -> str:
@@ -88,6 +91,21 @@ class Transport:
         self._config = self._source()
         self._ssl = self._config.ssl_context()
         self._file_token = ("", 0.0)
+        self._cert_seen, self._cert_looked = _stamp(self._config.cert_file), time.monotonic()
+
+    def _follow_certificate(self) -> None:
+        """Take up a certificate that somebody rotated: the kubelet does so for a node's components."""
+        if self._config.cert_file is None or self._source is None:
+            return
+        now = time.monotonic()
+        if now - self._cert_looked < CERT_FILE_SECONDS:
+            return
+        self._cert_looked = now
+        if _stamp(self._config.cert_file) != self._cert_seen:
+            try:
+                self.reload()
+            except (SettingsError, OSError) as error:
+                log.warning("rotated certificate not taken up", error=str(error))
 
     def _new_session(self, limit: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -127,6 +145,7 @@ class Transport:
         return token
 
     def _arguments(self, headers: Mapping[str, str]) -> dict[str, Any]:
+        self._follow_certificate()
         arguments: dict[str, Any] = {"headers": self._headers(headers), "ssl": self._ssl}
         if self._config.tls_server_name:
             arguments["server_hostname"] = self._config.tls_server_name
@@ -239,6 +258,17 @@ def _asks_to_retry(error: StatusError) -> bool:
         causes = (error.details or {}).get("causes") or []
         return all(cause.get("reason") != "DisruptionBudget" for cause in causes)
     return error.status_code >= 500 and error.retry_after is not None
+
+
+def _stamp(file: Path | None) -> tuple[int, int]:
+    """What changes when the file, or the link to it, is replaced."""
+    if file is None:
+        return 0, 0
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def _token_from(file: Path) -> str:
