@@ -138,7 +138,9 @@ class PodManager:
         worker = self.workers.pop(uid, None)
         if worker is None:
             return
-        if not worker.gone_from_api and not spec.is_static(worker.pod):
+        if spec.is_static(worker.pod):
+            self.parts.status.forget(uid)
+        elif not worker.gone_from_api:
             self._finished.add(uid)  # until the API says so too
         name = spec.full_name(worker.pod)
         for waiting_uid, pod in list(self._waiting.items()):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
@@ -37,6 +38,7 @@ SLOW_SECONDS = 10.0
 FAST_SECONDS = 1.0
 _ECHOES = (0.02, 0.08, 0.2, 0.5, 1.0)
 """Seconds between listings after an exit, until the runtime's CRI side knows it."""
+STALE_SECONDS = 600.0
 MESSAGE_LIMIT = 4096
 FALLBACK_LINES, FALLBACK_BYTES = 80, 2048
 
@@ -54,6 +56,7 @@ class Runtime:
         self._echo = 0
         self._events = False
         self._refresh_lock: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._as_of: dict[str, float] = {}
         self.listed = asyncio.Event()
         self.last_listing = 0.0
 
@@ -119,6 +122,7 @@ class Runtime:
 
     async def relist(self) -> None:
         """Compare everything with what is known; tell of each pod that differs."""
+        as_of = time.monotonic()
         sandboxes, containers = await asyncio.gather(
             self.cri.list_sandboxes(), self.cri.list_containers()
         )
@@ -131,13 +135,20 @@ class Runtime:
             if uid and self._differs(uid, mine, theirs):
                 changed.append((uid, mine, theirs))
         for uid, mine, theirs in changed:
-            await self._take(uid, mine, theirs)
+            await self._take(uid, mine, theirs, as_of)
+        self._prune(as_of - STALE_SECONDS)
         self.last_listing = asyncio.get_running_loop().time()
         self.listed.set()
+
+    def _prune(self, before: float) -> None:
+        """Forget when pods that are gone were last looked at, once no older listing can be under way."""
+        for uid in [u for u, at in self._as_of.items() if at < before and u not in self._pods]:
+            del self._as_of[uid]
 
     async def refresh(self, uid: str) -> PodRuntime:
         """Read one pod's state now."""
         async with self._refresh_lock[uid]:
+            as_of = time.monotonic()
             selector = {names.POD_UID: uid}
             sandboxes = (
                 await self.cri.call(
@@ -151,8 +162,9 @@ class Runtime:
                     api.ListContainersRequest(filter=api.ContainerFilter(label_selector=selector)),
                 )
             ).containers
+            self._as_of[uid] = max(as_of, self._as_of.get(uid, 0.0))
             if self._differs(uid, sandboxes, containers):
-                await self._take(uid, sandboxes, containers, tell=False)
+                await self._take(uid, sandboxes, containers, as_of, tell=False)
         if uid not in self._pods:
             self._refresh_lock.pop(uid, None)
         return self.get(uid)
@@ -166,10 +178,21 @@ class Runtime:
         return before != now or before_containers != now_containers
 
     async def _take(
-        self, uid: str, sandboxes: Iterable[Any], containers: Iterable[Any], *, tell: bool = True
+        self,
+        uid: str,
+        sandboxes: Iterable[Any],
+        containers: Iterable[Any],
+        as_of: float,
+        *,
+        tell: bool = True,
     ) -> None:
         found_sandboxes = [await self._sandbox(item) for item in sandboxes]
         found_containers = [await self._container(item) for item in containers]
+        if self._as_of.get(uid, 0.0) > as_of:
+            # A later look at this pod has been taken meanwhile: what is held here would undo what a worker
+            # just did, and have it done twice.
+            return
+        self._as_of[uid] = as_of
         old = self._pods.get(uid)
         made = PodRuntime(
             uid=uid,
