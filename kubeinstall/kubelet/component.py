@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder, Informer
+from kubeinstall.kubelet.bootstrap import ensure_credentials
+from kubeinstall.kubelet.bootstrap_rotation import keep_fresh, serving_rotation
 from kubeinstall.kubelet.cgroups.manager import PodCgroups
 from kubeinstall.kubelet.config import (
     KubeletConfiguration,
@@ -52,6 +55,7 @@ USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
 HOUSEKEEPING_SECONDS = 60.0
 RUNTIME_SILENCE_SECONDS = 180.0
 KEEP_SECONDS = 5.0
+ANNOUNCE_SECONDS = 10.0
 RUNTIME_CONFIG_SECONDS = 2.0
 
 
@@ -71,6 +75,14 @@ class Kubelet(Component[KubeletSettings]):
 
     async def run(self) -> None:
         """Until cancelled; containers keep running after."""
+        settings = self.settings
+        await ensure_credentials(
+            settings.kubeconfig,
+            settings.bootstrap_kubeconfig,
+            settings.cert_dir,
+            self.node_name,
+            USER_AGENT,
+        )
         endpoint = (
             self.config.container_runtime_endpoint or self.settings.container_runtime_endpoint
         )
@@ -81,6 +93,10 @@ class Kubelet(Component[KubeletSettings]):
                 await self._run(client, cri)
         finally:
             await cri.close()
+
+    def writes(self) -> tuple[Path, ...]:
+        """Bootstrapping makes the kubeconfig that a worker's other components use too."""
+        return (self.settings.kubeconfig,) if self.settings.bootstrap_kubeconfig else ()
 
     async def _run(self, client: ApiClient, cri: CRI) -> None:
         driver = await cgroup_driver(cri, self.config.cgroup_driver)
@@ -100,6 +116,10 @@ class Kubelet(Component[KubeletSettings]):
             group.create_task(parts.status.run(), name="statuses")
             group.create_task(reporter.run(), name="node")
             group.create_task(heartbeat.run(), name="lease")
+            if self.config.rotate_certificates:
+                group.create_task(
+                    self._keep(lambda: self._rotate(client)), name="certificate rotation"
+                )
             group.create_task(parts.runtime.run(), name="runtime")
             group.create_task(services.run(), name="services")
             # What runs must be known before any pod is looked at: nothing may be started twice.
@@ -117,8 +137,7 @@ class Kubelet(Component[KubeletSettings]):
             group.create_task(self._keep(rotation.run), name="log rotation")
             group.create_task(self._keep(Eviction(manager, garbage).run), name="eviction")
             async with self._served(client, manager):
-                # Serving is ready: the node may have to wait for a pod network that comes as pods.
-                self.context.ready()
+                group.create_task(self._announce(reporter), name="announce")
                 await pods.wait_synced()
                 manager.sources_ready.set()
                 try:
@@ -128,6 +147,13 @@ class Kubelet(Component[KubeletSettings]):
                     await parts.probes.close()
                     await parts.objects.close()
 
+    async def _announce(self, reporter: NodeReporter) -> None:
+        """Ready when the node is, but not much later than serving: a pod network may come as pods."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_SECONDS):
+                await reporter.ready.wait()
+        self.context.ready()
+
     async def _keep(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run `work` again when it fails: what looks after things now and then must not end the kubelet."""
         while True:
@@ -136,6 +162,10 @@ class Kubelet(Component[KubeletSettings]):
             except Exception:
                 self.log.exception("Task failed, it is started again")
             await asyncio.sleep(KEEP_SECONDS)
+
+    async def _rotate(self, client: ApiClient) -> None:
+        settings = self.settings
+        await keep_fresh(client, settings.kubeconfig, settings.cert_dir, self.node_name)
 
     def _static_sources(
         self, client: ApiClient, manager: PodManager, pods: Informer
@@ -178,8 +208,23 @@ class Kubelet(Component[KubeletSettings]):
         async with (
             server.serve(config.address, config.port, tls),
             serve_endpoints(self.context, config.healthz_bind_address, port),
+            self._serving_rotated(client, tls),
         ):
             yield
+
+    @asynccontextmanager
+    async def _serving_rotated(self, client: ApiClient, tls: ssl.SSLContext) -> AsyncIterator[None]:
+        """With `serverTLSBootstrap`, the certificate shown is one that the cluster signed."""
+        if not self.config.server_tls_bootstrap or self.config.tls_cert_file:
+            yield
+            return
+        ips = self._parts.node_ips if self._parts else []
+        rotation = serving_rotation(client, tls, self.settings.cert_dir, self.node_name, ips)
+        task = asyncio.create_task(self._keep(rotation.run), name="serving certificate rotation")
+        try:
+            yield
+        finally:
+            task.cancel()
 
     def _assemble(
         self, client: ApiClient, cri: CRI, driver: str

@@ -107,6 +107,8 @@ class KubeletConfiguration:
     kube_reserved: dict[str, str] = field(default_factory=dict)
     register_with_taints: list[Object] = field(default_factory=list)
     register_node: bool = True
+    rotate_certificates: bool = False
+    server_tls_bootstrap: bool = field(default=False, metadata={"name": "serverTLSBootstrap"})
     seccomp_default: bool = False
     fail_swap_on: bool = True
     container_runtime_endpoint: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -64,6 +65,10 @@ class Component(ABC, Generic[S]):
     @abstractmethod
     async def run(self) -> None:
         """Work until cancelled. Raise only what a restart may mend; call `context.ready()` when serving."""
+
+    def writes(self) -> tuple[Path, ...]:
+        """Kubeconfigs that this component may write; others of its process that use one wait for it."""
+        return ()
 
 
 async def run_guarded(

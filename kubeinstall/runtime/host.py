@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kubeinstall.errors import KubeinstallError
@@ -18,6 +19,7 @@ from kubeinstall.runtime.settings import load
 #: Returns the class for a component's name; importing lazily, so that a process pays only for what it runs.
 Loader = Callable[[str], type[Component[Any]]]
 
+_LOOK_SECONDS = 0.2
 _STOP_TIMEOUT = 25.0  # seconds for a component to end after it was cancelled
 
 
@@ -71,10 +73,10 @@ async def host_components(components: Sequence[tuple[str, Component[Any]]]) -> N
         loop.add_signal_handler(number, stop.set)
     hosted: list[_Hosted] = []
     try:
+        written = {path for _, other in components for path in other.writes()}
         for name, component in components:
-            hosted.append(
-                _Hosted(name, component.context, asyncio.create_task(component.run(), name=name))
-            )
+            run = _run_after(component, written - set(component.writes()))
+            hosted.append(_Hosted(name, component.context, asyncio.create_task(run, name=name)))
         readiness = asyncio.create_task(_announce(hosted), name="announce")
         stopping = asyncio.create_task(stop.wait(), name="signals")
         await asyncio.wait(
@@ -89,6 +91,20 @@ async def host_components(components: Sequence[tuple[str, Component[Any]]]) -> N
         name, error = failure
         log.error("Component failed", failed=name, error=str(error), exc_info=error)
         raise ComponentFailed(f"{name}: {error}")
+
+
+async def _run_after(component: Component[Any], written: set[Path]) -> None:
+    """Run a component whose kubeconfig another one of this process may still have to write."""
+    kubeconfig = getattr(component.settings, "kubeconfig", None)
+    while True:
+        if kubeconfig not in written or _exists(kubeconfig):
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    await component.run()
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
 
 
 async def _announce(hosted: Sequence[_Hosted]) -> None:

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from kubeinstall.api.types import Object
+from kubeinstall.kubelet.bootstrap_files import SERVER, Pair
 from kubeinstall.kubelet.config import KubeletConfiguration
 
 _DAYS = 365
@@ -17,6 +18,8 @@ def server_context(
     """A TLS context; client certificates are asked for where a client CA is configured."""
     if config.tls_cert_file and config.tls_private_key_file:
         certificate, key = Path(config.tls_cert_file), Path(config.tls_private_key_file)
+    elif config.server_tls_bootstrap and (current := Pair(folder, SERVER).current).exists():
+        certificate = key = current
     else:
         certificate, key = folder / "kubelet.crt", folder / "kubelet.key"
         if not (certificate.exists() and key.exists()):

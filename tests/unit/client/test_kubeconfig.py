@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubeinstall.client import kubeconfig, resources
+from kubeinstall.client import ApiClient, kubeconfig, resources
 from kubeinstall.errors import SettingsError
 
 
@@ -53,3 +53,31 @@ def test_paths() -> None:
     assert resources.path("v1/nodes", None, "a b") == "/api/v1/nodes/a%20b"
     with pytest.raises(ValueError, match="not a resource name"):
         resources.parse("pods")
+
+
+def test_a_certificate_in_a_file_is_followed(tmp_path: Path) -> None:
+    # The kubelet rotates the pair; proxy and DNS of a worker read the same file.
+    cert = tmp_path / "current.pem"
+    cert.write_text("first")
+    document = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+        "users": [
+            {"name": "u", "user": {"client-certificate": str(cert), "client-key": str(cert)}}
+        ],
+    }
+    path = tmp_path / "kubelet.conf"
+    path.write_text(yaml.safe_dump(document))
+    client = ApiClient.from_kubeconfig(path)
+    transport = client.transport
+    transport._arguments({})
+    assert transport._config.cert_pem == b"first"
+    new = tmp_path / "new.pem"
+    new.write_text("second")
+    new.replace(cert)
+    transport._arguments({})
+    assert transport._config.cert_pem == b"first"  # it is looked at now and then only
+    transport._cert_looked -= 61
+    transport._arguments({})
+    assert transport._config.cert_pem == b"second"
