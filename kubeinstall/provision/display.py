@@ -30,12 +30,13 @@ class LineProgress:
         """Say how it went."""
         if result.status == "skipped":
             return
-        style = _STYLES[result.status]
-        self._console.print(
-            f"[{result.role or 'play'}] {result.task}: ", end="", markup=False, highlight=False
-        )
-        self._console.print(_MARKS[result.status], style=style, end="", highlight=False)
-        self._console.print(f" ({result.seconds:.1f} s)", style="dim", highlight=False)
+        from rich.text import Text
+
+        # Printed as one: what is live below it moves down only between whole lines.
+        line = Text(f"[{result.role or 'play'}] {result.task}: ")
+        line.append(_MARKS[result.status], style=_STYLES[result.status])
+        line.append(f" ({result.seconds:.1f} s)", style="dim")
+        self._console.print(line, highlight=False)
         if self._verbose or result.status == "changed":
             for change in result.changes:
                 self._line(f"    {change}")

@@ -156,7 +156,7 @@ class _Collector:
             self.lines.append(text)
             self._progress.output(text)
         kind, data = event.get("event", ""), event.get("event_data") or {}
-        if kind == "playbook_on_task_start":
+        if kind == "playbook_on_task_start" and not _is_argument_check(data):
             self._progress.task_started(data.get("role") or "", data.get("task") or "")
         elif kind in _FINISHED and not _is_argument_check(data):
             finished = self._finished(_FINISHED[kind], data)
