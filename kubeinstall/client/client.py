@@ -258,7 +258,7 @@ class ApiClient:
         except (aiohttp.ClientError, OSError) as error:
             raise status.Unreachable(f"watch of {gvr}: {error or type(error).__name__}") from error
         finally:
-            answer.close()
+            _hang_up(answer)
 
     async def _object(
         self,
@@ -272,6 +272,14 @@ class ApiClient:
             method, path, body=body, params=params, content_type=content_type
         )
         return answer
+
+
+def _hang_up(answer: aiohttp.ClientResponse) -> None:
+    """End a stream now: a polite TLS shutdown would keep the socket until the server answers it."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    answer.close()
 
 
 def _event(line: bytes) -> WatchEvent:
