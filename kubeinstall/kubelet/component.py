@@ -14,6 +14,7 @@ from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder, Informer
+from kubeinstall.errors import SettingsError
 from kubeinstall.kubelet.bootstrap import ensure_credentials
 from kubeinstall.kubelet.bootstrap_rotation import keep_fresh, serving_rotation
 from kubeinstall.kubelet.cgroups.manager import PodCgroups
@@ -28,7 +29,7 @@ from kubeinstall.kubelet.eviction import Eviction
 from kubeinstall.kubelet.garbage import Garbage
 from kubeinstall.kubelet.images import Images
 from kubeinstall.kubelet.logs.rotate import LogRotation
-from kubeinstall.kubelet.machine import allocatable, capacity, read_machine
+from kubeinstall.kubelet.machine import allocatable, capacity, read_machine, swap_on
 from kubeinstall.kubelet.manager import PodManager
 from kubeinstall.kubelet.node.addresses import node_ips, node_name
 from kubeinstall.kubelet.node.lease import Heartbeat
@@ -83,6 +84,11 @@ class Kubelet(Component[KubeletSettings]):
             self.node_name,
             USER_AGENT,
         )
+        if self.config.fail_swap_on and swap_on():
+            raise SettingsError(
+                "running with swap on is not supported, please disable swap or set failSwapOn to false in "
+                f"{settings.config or 'a KubeletConfiguration'}"
+            )
         endpoint = (
             self.config.container_runtime_endpoint or self.settings.container_runtime_endpoint
         )

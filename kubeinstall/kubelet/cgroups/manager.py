@@ -56,7 +56,11 @@ class PodCgroups:
     async def start(self, cpu_milli: int, memory: int) -> None:
         """Make kubepods (held to the node's allocatable, in bytes and thousandths) and the classes."""
         total = CgroupLimits(shares=resources.cpu_shares(cpu_milli), memory=memory or None)
-        await self._make((*self._root, names.KUBEPODS), total, 0)
+        try:
+            await self._make((*self._root, names.KUBEPODS), total, 0)
+        except OSError as error:
+            # Pods that run use more than the node may give by now: they are evicted, not a reason to stay away.
+            log.warning("kubepods could not be limited", error=str(error))
         for qos in (BURSTABLE, BEST_EFFORT):
             limits = CgroupLimits(shares=resources.MIN_SHARES)
             await self._make(names.class_name(self._root, qos), limits, 0)
