@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from kubeinstall.errors import KubeinstallError
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+_ADMINISTRATORS_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
 #: (arguments, check mode) → what was, or would be, done.
 Ensure = Callable[[dict[str, Any], bool], Outcome]
 
@@ -18,6 +21,8 @@ Ensure = Callable[[dict[str, Any], bool], Outcome]
 def run_module(module: AnsibleModule, ensure: Ensure) -> None:
     """Call `ensure` with the module's arguments and answer. An expected error becomes a plain
     failure. (The module file itself must name AnsibleModule: Ansible looks for that.)"""
+    # A shell got by `su` alone has no sbin on its path; what we start inherits ours.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_ADMINISTRATORS_PATH}"
     try:
         outcome = ensure(dict(module.params), bool(module.check_mode))
     except (KubeinstallError, OSError) as error:
