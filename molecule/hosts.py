@@ -184,6 +184,7 @@ def make_namespace(name: str, address: str) -> None:
     """A network namespace with eth0 on the bridge."""
     namespace, outside = f"ki-{name}", f"kiv{address.rpartition('.')[2]}"
     if not Path(f"/run/netns/{namespace}").exists():
+        run("ip", "link", "del", outside, check=False)  # a namespace that just went takes its time
         run("ip", "netns", "add", namespace)
         run(
             "ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", namespace

@@ -98,6 +98,8 @@ def server_answers(config: Object) -> bool:
 async def _ensure_token(client: ApiClient, config: Object, *, check: bool) -> Outcome:
     outcome = Outcome()
     given = config["init"]["bootstrapTokens"]
+    if not given and config.get("host"):
+        return outcome  # hosts of an inventory get a token of their own when they need one
     if not given:
         if await _valid_tokens(client):
             return outcome

@@ -31,6 +31,8 @@ def cluster_objects(config: Object, phases: Collection[str] = PHASES) -> list[Ob
         objects += _bootstrap()
     if ADDON in phases:
         objects += _pod_network()
+        if config.get("host"):
+            objects += _node_components()
         objects += [] if config["cluster"]["dns"].get("disabled") else _dns(config)
     return objects
 
@@ -161,6 +163,19 @@ _EVENTS = {
     "resources": ["events"],
     "verbs": ["create", "patch", "update"],
 }
+
+
+def _node_components() -> list[Object]:
+    """A worker's proxy, pod network and DNS are the node itself to the API server."""
+    core = ["services", "namespaces", "pods", "nodes", "endpoints"]
+    rules = [
+        {"apiGroups": [""], "resources": core, "verbs": READ},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": READ},
+        _EVENTS,
+    ]
+    name = "kubeinstall:node-components"
+    return [_cluster_role(name, rules), cluster_role_binding(name, name, "Group", NODES_GROUP)]
 
 
 def _dns(config: Object) -> list[Object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,14 +110,24 @@ def _after(names: list[str]) -> tuple[str, ...]:
 
 def _digest(settings: Object) -> str:
     """Changes when a setting or a file that a setting names does. The datastore is no such file."""
-    digest = hashlib.sha256(__version__.encode())
+    digest = hashlib.sha256(f"{__version__} {runtime_id()}".encode())
     for name, flags in sorted(settings.items()):
+        # A kubelet that bootstraps writes its own kubeconfig.
+        own = {"kubeconfig", "bootstrap-kubeconfig"} if "bootstrap-kubeconfig" in flags else set()
         for flag, value in sorted(flags.items()):
+            if flag in own:
+                continue
             digest.update(f"{name}\0{flag}\0{value}\0".encode())
             if isinstance(value, str) and value.startswith("/"):
                 path = Path(value)
                 digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]
+
+
+def runtime_id() -> str:
+    """Which runtime archive this is (its folder's name); empty for an ordinary installation."""
+    prefix = Path(sys.prefix).resolve()
+    return prefix.name if prefix.parent == paths.RUNTIMES else ""
 
 
 def _make_directories() -> None:

@@ -24,8 +24,12 @@ _META = {"apiVersion", "kind", "metadata"}
 
 
 def component_settings(config: Object) -> dict[str, Object]:
-    """Component name → flag → value, for a control-plane host that is also a node."""
+    """Component name → flag → value, for a control-plane host that is also a node.
+
+    A worker (`host` says so) has one identity, its kubelet's, which all of its components use.
+    """
     cluster = config["cluster"]
+    worker = is_worker(config)
     extra = {
         "kube-apiserver": cluster["apiServer"].get("extraArgs"),
         "kube-controller-manager": cluster["controllerManager"].get("extraArgs"),
@@ -39,13 +43,13 @@ def component_settings(config: Object) -> dict[str, Object]:
         "kubelet": _kubelet(config),
         "kube-proxy": {**_proxy(config), **document_flags(config.get("proxy") or {})},
         "kube-podnet": {
-            "kubeconfig": _conf("kube-podnet"),
+            "kubeconfig": _conf("kubelet" if worker else "kube-podnet"),
             "hostname-override": config["init"]["nodeRegistration"]["name"],
             "cluster-dns": dns_address(cluster),
             "cluster-cidr": cluster["networking"]["podSubnet"],
         },
         "kube-dns": {
-            "kubeconfig": _conf("kube-dns"),
+            "kubeconfig": _conf("kubelet" if worker else "kube-dns"),
             "cluster-dns": dns_address(cluster),
             "cluster-domain": cluster["networking"]["dnsDomain"],
         },
@@ -57,6 +61,12 @@ def component_settings(config: Object) -> dict[str, Object]:
     for name, arguments in extra.items():
         settings[name].update(_arguments(arguments))
     return settings
+
+
+def is_worker(config: Object) -> bool:
+    """Whether the configuration is of a host without control plane."""
+    host = config.get("host")
+    return host is not None and "control-plane" not in host["roles"]
 
 
 def dns_address(cluster: Object) -> str:
@@ -122,7 +132,13 @@ def _api_server(config: Object) -> Object:
         "tls-private-key-file": f"{pki}/apiserver.key",
     }
     external = cluster["etcd"].get("external")
-    if external:
+    members = (config.get("host") or {}).get("etcd") or {}
+    if members.get("members"):
+        settings["etcd-servers"] = ",".join(members["client_urls"])
+        settings["etcd-cafile"] = f"{pki}/etcd/ca.crt"
+        settings["etcd-certfile"] = f"{pki}/apiserver-etcd-client.crt"
+        settings["etcd-keyfile"] = f"{pki}/apiserver-etcd-client.key"
+    elif external:
         settings["etcd-servers"] = ",".join(external["endpoints"])
         for flag, field in (("ca", "caFile"), ("cert", "certFile"), ("key", "keyFile")):
             if external.get(field):
@@ -162,6 +178,11 @@ def _kubelet(config: Object) -> Object:
     }
     if taints:
         settings["register-with-taints"] = ",".join(taints)
+    labels = (config.get("host") or {}).get("labels")
+    if labels:
+        settings["node-labels"] = ",".join(f"{k}={v}" for k, v in sorted(labels.items()))
+    if is_worker(config):
+        settings["bootstrap-kubeconfig"] = _conf("bootstrap-kubelet")
     return settings
 
 
@@ -196,5 +217,5 @@ def _proxy(config: Object) -> Object:
     return {
         "cluster-cidr": config["cluster"]["networking"]["podSubnet"],
         "hostname-override": config["init"]["nodeRegistration"]["name"],
-        "kubeconfig": _conf("kube-proxy"),
+        "kubeconfig": _conf("kubelet" if is_worker(config) else "kube-proxy"),
     }

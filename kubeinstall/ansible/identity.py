@@ -15,6 +15,7 @@ def identity_of(config: Object) -> ClusterIdentity:
     init, cluster = config["init"], config["cluster"]
     etcd = cluster["etcd"]
     local = etcd.get("local") or {}
+    host = config.get("host") or {}
     return ClusterIdentity(
         node_name=init["nodeRegistration"]["name"],
         advertise_address=init["localAPIEndpoint"]["advertiseAddress"],
@@ -27,6 +28,7 @@ def identity_of(config: Object) -> ClusterIdentity:
         etcd_server_sans=tuple(local.get("serverCertSANs") or ()),
         etcd_peer_sans=tuple(local.get("peerCertSANs") or ()),
         external_etcd=bool(etcd.get("external")),
+        balancer=host.get("balancer") or "",
         algorithm=KeyAlgorithm(cluster["encryptionAlgorithm"]),
         ca_validity=parse_duration(cluster["caCertificateValidityPeriod"]),
         certificate_validity=parse_duration(cluster["certificateValidityPeriod"]),

@@ -51,8 +51,7 @@ def ensure_packages(
     if check:
         return outcome
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
-    if not any(_LISTS.glob("*_Packages*")):
-        run(["apt-get", "update"], seconds=600, environment=_QUIET)
+    ensure_lists()
     try:
         run(install, seconds=1200, environment=_QUIET)
     except CommandError:
@@ -60,6 +59,12 @@ def ensure_packages(
         run(["apt-get", "update"], seconds=600, environment=_QUIET)
         run(install, seconds=1200, environment=_QUIET)
     return outcome
+
+
+def ensure_lists() -> None:
+    """Have the mirror's package lists, of whatever age."""
+    if not any(_LISTS.glob("*_Packages*")):
+        run(["apt-get", "update"], seconds=600, environment=_QUIET)
 
 
 def _has_command(command: str | None) -> bool:

@@ -11,6 +11,7 @@ COMPONENTS = KUBERNETES / "components.yaml"
 SUPERVISOR = KUBERNETES / "supervisor.yaml"
 KUBELET = Path("/var/lib/kubelet")
 STATE = Path("/var/lib/kubeinstall")
+RUNTIMES = Path("/opt/kubeinstall")
 DATASTORE = STATE / "datastore/state.db"
 RUN = Path("/run/kubeinstall")
 LOGS = Path("/var/log/kubernetes")

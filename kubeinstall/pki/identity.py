@@ -31,6 +31,8 @@ class ClusterIdentity:
     etcd_server_sans: tuple[str, ...] = ()
     etcd_peer_sans: tuple[str, ...] = ()
     external_etcd: bool = False
+    #: URL of the host's own load balancer, which its node components use; empty on a host alone.
+    balancer: str = ""
     algorithm: KeyAlgorithm = DEFAULT_ALGORITHM
     ca_validity: timedelta = CA_VALIDITY
     certificate_validity: timedelta = CERTIFICATE_VALIDITY

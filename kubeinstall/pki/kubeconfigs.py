@@ -32,13 +32,15 @@ from kubeinstall.pki.keys import key_pem
 
 @dataclass(frozen=True)
 class KubeconfigSpec:
-    """`local`: talks to this host's API server even when there is a control-plane endpoint."""
+    """`local`: talks to this host's API server even when there is a control-plane endpoint;
+    `balanced`: to the host's own load balancer, where it has one."""
 
     file: str
     phase: str
     user: str
     organizations: tuple[str, ...] = ()
     local: bool = False
+    balanced: bool = False
 
 
 def kubeconfigs(identity: ClusterIdentity) -> tuple[KubeconfigSpec, ...]:
@@ -49,7 +51,7 @@ def kubeconfigs(identity: ClusterIdentity) -> tuple[KubeconfigSpec, ...]:
         KubeconfigSpec(
             "super-admin.conf", "super-admin", "kubernetes-super-admin", ("system:masters",)
         ),
-        KubeconfigSpec("kubelet.conf", "kubelet", node, ("system:nodes",), local=True),
+        KubeconfigSpec("kubelet.conf", "kubelet", node, ("system:nodes",), True, True),
         KubeconfigSpec(
             "controller-manager.conf",
             "controller-manager",
@@ -57,9 +59,9 @@ def kubeconfigs(identity: ClusterIdentity) -> tuple[KubeconfigSpec, ...]:
             local=True,
         ),
         KubeconfigSpec("scheduler.conf", "scheduler", "system:kube-scheduler", local=True),
-        KubeconfigSpec("kube-proxy.conf", "kube-proxy", "system:kube-proxy", local=True),
-        KubeconfigSpec("kube-podnet.conf", "kube-podnet", "system:kube-podnet", local=True),
-        KubeconfigSpec("kube-dns.conf", "kube-dns", "system:kube-dns", local=True),
+        KubeconfigSpec("kube-proxy.conf", "kube-proxy", "system:kube-proxy", (), True, True),
+        KubeconfigSpec("kube-podnet.conf", "kube-podnet", "system:kube-podnet", (), True, True),
+        KubeconfigSpec("kube-dns.conf", "kube-dns", "system:kube-dns", (), True, True),
     )
 
 
@@ -192,6 +194,8 @@ def client_certificate(path: Path) -> bytes:
 
 
 def _server(spec: KubeconfigSpec, identity: ClusterIdentity) -> str:
+    if spec.balanced and identity.balancer:
+        return identity.balancer
     return identity.local_server if spec.local else identity.server
 
 

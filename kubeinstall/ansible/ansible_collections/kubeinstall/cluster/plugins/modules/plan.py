@@ -1,0 +1,36 @@
+#!/usr/bin/python
+"""Ansible module: check the inventory. The work is done by the action plugin of this name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Check the inventory and derive every host's configuration
+description:
+  - Runs on the controller and touches no host. Run it once.
+options: {}
+author:
+  - kubeinstall
+"""
+
+EXAMPLES = r"""
+- name: Check the inventory
+  kubeinstall.cluster.plan:
+  run_once: true
+  register: kubeinstall_planned
+"""
+
+RETURN = r"""
+configs:
+  description: Host to its complete configuration.
+  type: dict
+  returned: success
+marks:
+  description: Node to the labels and taints that it should carry.
+  type: dict
+  returned: success
+archive:
+  description: The runtime archive, as the C(runtime) module takes it.
+  type: dict
+  returned: success
+"""

@@ -1,0 +1,79 @@
+"""The authorities of a cluster: made on one control plane, carried to the others."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kubeinstall.ansible.identity import identity_of
+from kubeinstall.ansible.outcome import Outcome, from_changes
+from kubeinstall.errors import KubeinstallError
+from kubeinstall.pki import ensure_pki
+from kubeinstall.pki.files import CERTIFICATE_MODE, KEY_MODE, write_atomic
+
+Object = dict[str, Any]
+
+SHARED = ("ca", "front-proxy-ca", "etcd/ca")
+FILES = (*(f"{name}.{kind}" for name in SHARED for kind in ("crt", "key")), "sa.key", "sa.pub")
+ETCD_FILES = ("etcd/ca.crt", "etcd/ca.key")
+
+
+def files_for(config: Object) -> tuple[str, ...]:
+    """Which of them a host has: a host of etcd alone gets the etcd authority only, a worker none."""
+    roles = config["host"]["roles"]
+    if "control-plane" in roles:
+        return FILES
+    return ETCD_FILES if "etcd" in roles else ()
+
+
+def fingerprints(config: Object) -> dict[str, str]:
+    """File → SHA-256 of what is there; says nothing of a key's content."""
+    pki = Path(config["cluster"]["certificatesDir"])
+    return {
+        name: hashlib.sha256((pki / name).read_bytes()).hexdigest()
+        for name in files_for(config)
+        if (pki / name).is_file()
+    }
+
+
+def ensure_authorities(config: Object, *, check: bool) -> Outcome:
+    """Make what is missing, on the first control plane."""
+    pki = Path(config["cluster"]["certificatesDir"])
+    phases = ["ca", "front-proxy-ca", "etcd-ca", "sa"]
+    return from_changes(ensure_pki(pki, identity_of(config), write=not check, only=phases))
+
+
+def read_authorities(config: Object) -> dict[str, str]:
+    """File → base64 of its content. Secret."""
+    pki = Path(config["cluster"]["certificatesDir"])
+    return {
+        name: base64.b64encode((pki / name).read_bytes()).decode()
+        for name in FILES
+        if (pki / name).is_file()
+    }
+
+
+def place_authorities(config: Object, files: Mapping[str, str], *, check: bool) -> Outcome:
+    """Write what this host should have of `files`. What is there and differs is another cluster's: an error."""
+    outcome = Outcome()
+    pki = Path(config["cluster"]["certificatesDir"])
+    for name in files_for(config):
+        if name not in files:
+            continue
+        path, content = pki / name, base64.b64decode(files[name])
+        if path.exists():
+            if path.read_bytes() != content:
+                raise KubeinstallError(
+                    f"{path}: differs from the other control planes'; this host belongs to another cluster. "
+                    "Reset it (kubeinstall reset) to have it join this one"
+                )
+            continue
+        outcome.add(f"write {path}")
+        if not check:
+            write_atomic(
+                path, content, CERTIFICATE_MODE if name.endswith((".crt", ".pub")) else KEY_MODE
+            )
+    return outcome

@@ -1,0 +1,60 @@
+"""What the play decides once every host has said what is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubeinstall.ansible.authorities import files_for
+from kubeinstall.errors import KubeinstallError
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`first`: the control plane that acts for the cluster. `carry`: authorities must be made or copied.
+    `etcd_new`: the datastore is started for the first time. `token`: some node must bootstrap."""
+
+    first: str
+    carry: bool
+    etcd_new: bool
+    token: bool
+
+
+def decide(
+    configs: Mapping[str, Object],
+    facts: Mapping[str, Object],
+    control_planes: Sequence[str],
+    etcd: Sequence[str],
+) -> Decision:
+    """From the facts of `prepare`, of the hosts that take part in this run, in the inventory's order.
+
+    A host that is left out may hold the cluster: then nothing is made anew.
+    """
+    here = [name for name in control_planes if name in facts]
+    if not here:
+        raise KubeinstallError("no control plane takes part in this run; add one to --limit")
+    holders = [name for name in here if "ca.key" in facts[name]["authorities"]]
+    running = [name for name in holders if facts[name]["etcd_data"] or name not in etcd]
+    absent = [name for name in (*control_planes, *etcd) if name not in facts]
+    if not holders and absent:
+        raise KubeinstallError(
+            f"none of {', '.join(here)} has the cluster's authorities, and {', '.join(absent)} may have them; "
+            "let all of them take part"
+        )
+    first = next(iter(running or holders or here))
+    known = facts[first]["authorities"]
+    carry = any(
+        fact["authorities"].get(name) != known.get(name) or name not in known
+        for host, fact in facts.items()
+        for name in files_for(configs[host])
+    )
+    data = [name for name in etcd if facts.get(name, {}).get("etcd_data")]
+    new = not data and all(name in facts for name in etcd)
+    bootstrapping = any(
+        not fact["joined"] and "control-plane" not in configs[host]["host"]["roles"]
+        for host, fact in facts.items()
+    )
+    return Decision(first, carry, new, bootstrapping)

@@ -1,0 +1,216 @@
+"""What is done on one host of a cluster of several, in four stages.
+
+A stage is one call on a host, because what Ansible costs is tasks times hosts; within it every step is one of the
+functions that the roles of a single host call too. Between the stages hosts depend on each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kubeinstall.ansible import authorities, balancer, etcd, paths
+from kubeinstall.ansible.component_services import ensure_components
+from kubeinstall.ansible.components import CONTROL_PLANE, NODE, component_settings
+from kubeinstall.ansible.containerd import Wanted
+from kubeinstall.ansible.identity import identity_of
+from kubeinstall.ansible.kernel import ensure_kernel
+from kubeinstall.ansible.outcome import Outcome, from_changes
+from kubeinstall.ansible.packages import ensure_lists, ensure_packages
+from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
+from kubeinstall.ansible.runtime_service import ensure_runtime
+from kubeinstall.errors import KubeinstallError
+from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
+
+Object = dict[str, Any]
+
+SANDBOX_IMAGE = "registry.k8s.io/pause:3.10"
+NODE_PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "nftables",
+    "libnftables1",
+    "conntrack",
+    "iproute2",
+    "kubernetes-client",
+)
+ETCD_PACKAGES = ("etcd-server", "etcd-client")
+_UNLESS = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "nftables": "nft",
+    "conntrack": "conntrack",
+    "iproute2": "ip",
+    "kubernetes-client": "kubectl",
+    "etcd-server": "etcd",
+    "etcd-client": "etcdctl",
+    "haproxy": "haproxy",
+}
+_ETCD_PHASES = ("etcd-server", "etcd-peer", "etcd-healthcheck-client")
+_SERVER_PHASES = (
+    "apiserver",
+    "apiserver-kubelet-client",
+    "front-proxy-client",
+    "apiserver-etcd-client",
+)
+_SERVER_SECONDS = 120.0
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
+    """Everything that does not depend on another host: checks, packages, kernel, containerd, balancer.
+
+    Facts tell the play what is here: `authorities` (fingerprints), `etcd_data`, `joined` (the node has credentials).
+    """
+    roles = config["host"]["roles"]
+    outcome = _preflight(config, ignore)
+    with _no_services_of_packages(check=check):
+        outcome.extend(ensure_packages(_packages(config), _UNLESS, check=check))
+    if "node" in roles:
+        outcome.extend(ensure_kernel(check=check))
+        outcome.extend(ensure_runtime(Wanted(SANDBOX_IMAGE), check=check))
+        outcome.extend(_images(config, check=check))
+        url = config["host"]["balancer"]
+        if url:
+            outcome.extend(balancer.ensure_balancer(url, config["host"]["servers"], check=check))
+    outcome.facts["authorities"] = authorities.fingerprints(config)
+    outcome.facts["etcd_data"] = etcd.has_data(config)
+    outcome.facts["joined"] = (paths.KUBERNETES / "kubelet.conf").exists()
+    return outcome
+
+
+def serve(config: Object, files: Mapping[str, str], *, etcd_new: bool, check: bool) -> Outcome:
+    """Certificates, etcd member, control plane: what a host of `kube_control_plane` or `etcd` runs.
+
+    Returns when this host's own API server is ready.
+    """
+    roles = config["host"]["roles"]
+    outcome = authorities.place_authorities(config, files, check=check)
+    outcome.extend(_certificates(config, check=check))
+    if "etcd" in roles:
+        outcome.extend(etcd.ensure_etcd(config, new=etcd_new, check=check))
+    if "control-plane" in roles:
+        outcome.facts["authority"] = _authority(config)
+        pki = Path(config["cluster"]["certificatesDir"])
+        identity = identity_of(config)
+        changes = ensure_kubeconfigs(paths.KUBERNETES, pki, identity, write=not check)
+        outcome.extend(from_changes(changes))
+        outcome.extend(ensure_components(config, CONTROL_PLANE, start=True, check=check))
+        if not check and outcome.changed:
+            wait_own_server()
+    return outcome
+
+
+def join(config: Object, token: str, authority: str, *, check: bool) -> Outcome:
+    """The node's components. A node without credentials gets a bootstrap kubeconfig first.
+
+    `authority` is the cluster's ca.crt as PEM.
+    """
+    from kubeinstall.ansible import bootstrapping
+
+    outcome = Outcome()
+    names = [name for name in NODE if name in component_settings(config)]
+    if bootstrapping.needed(config):
+        outcome.extend(bootstrapping.write_bootstrap(config, token, authority, check=check))
+        outcome.extend(ensure_components(config, ["kubelet"], start=True, check=check))
+        if not check:
+            bootstrapping.wait_credentials()
+    else:
+        outcome.extend(bootstrapping.ensure_server(config, check=check))
+    outcome.extend(ensure_components(config, names, start=True, check=check))
+    return outcome
+
+
+def _authority(config: Object) -> str:
+    path = Path(config["cluster"]["certificatesDir"]) / "ca.crt"
+    return path.read_text() if path.exists() else ""
+
+
+def _preflight(config: Object, ignore: Sequence[str]) -> Outcome:
+    roles, port = config["host"]["roles"], config["init"]["localAPIEndpoint"]["bindPort"]
+    ports = [
+        *((port, 10259, 10257) if "control-plane" in roles else ()),
+        *((2379, 2380) if "etcd" in roles and not etcd.has_data(config) else ()),
+        *((10250,) if "node" in roles else ()),
+    ]
+    host = Host(
+        node_name=config["init"]["nodeRegistration"]["name"],
+        ports=tuple(ports),
+        cri_socket=config["init"]["nodeRegistration"]["criSocket"],
+    )
+    errors, warnings = verdict(findings(host), ignore)
+    if errors:
+        raise KubeinstallError(failure_text(errors))
+    return Outcome(warnings=[str(warning) for warning in warnings])
+
+
+def _packages(config: Object) -> list[str]:
+    roles = config["host"]["roles"]
+    return [
+        *(NODE_PACKAGES if "node" in roles else ()),
+        *(ETCD_PACKAGES if "etcd" in roles else ()),
+        *(("haproxy",) if config["host"]["balancer"] and "node" in roles else ()),
+    ]
+
+
+@contextlib.contextmanager
+def _no_services_of_packages(*, check: bool) -> Iterator[None]:
+    """Debian starts a daemon when its package is installed, with a configuration that is nobody's wish."""
+    if check or _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
+
+
+def _images(config: Object, *, check: bool) -> Outcome:
+    from kubeinstall.ansible.image_store import ARCHIVES, ensure_images
+
+    if not check and any(
+        not (ARCHIVES / f"{name}.tar").exists() for name in config["host"]["images"]
+    ):
+        ensure_lists()  # they are made of Debian's packages
+    return ensure_images(config["host"]["images"], check=check)
+
+
+def _certificates(config: Object, *, check: bool) -> Outcome:
+    roles = config["host"]["roles"]
+    phases = [
+        *(_ETCD_PHASES if "etcd" in roles else ()),
+        *(_SERVER_PHASES if "control-plane" in roles else ()),
+    ]
+    pki = Path(config["cluster"]["certificatesDir"])
+    if check and not (pki / "etcd/ca.crt").exists():
+        return Outcome(changes=[f"create the certificate {phase}" for phase in phases])
+    identity = identity_of(config)
+    return from_changes(ensure_pki(pki, identity, write=not check, only=phases))
+
+
+def wait_own_server() -> None:
+    """Return when this host's API server is ready."""
+    from kubeinstall.ansible.objects import with_client
+
+    async def nothing(_client: object) -> Outcome:
+        return Outcome()
+
+    with_client(paths.KUBERNETES / "scheduler.conf", nothing, _SERVER_SECONDS)
+
+
+def with_token(config: Object, token: str) -> Object:
+    """The configuration with a short-lived bootstrap token; as it is without one."""
+    if not token:
+        return config
+    entry = {
+        "token": token,
+        "ttl": "30m0s",
+        "usages": ["authentication"],
+        "description": "Made by 'kubeinstall apply' for nodes that join.",
+    }
+    return {**config, "init": {**config["init"], "bootstrapTokens": [entry]}}
