@@ -68,9 +68,7 @@ def _fill_busybox(root: Path, work: Path) -> None:
     binary = folder / "busybox"
     binary.write_bytes(found.read_bytes())
     binary.chmod(0o755)
-    for applet in run([str(binary), "--list"]).split():
-        if applet != "busybox":
-            (folder / applet).symlink_to("busybox")
+    _link_applets(binary, folder, ())
     for name in ("usr/bin", "usr/sbin", "sbin", "home"):
         (root / name).mkdir(parents=True)
     (root / "usr/bin/env").symlink_to("../../bin/env")
@@ -83,8 +81,22 @@ def _fill_busybox(root: Path, work: Path) -> None:
     (root / "etc/nsswitch.conf").write_text("hosts: files dns\n")
 
 
+def _link_applets(binary: Path, folder: Path, others: tuple[Path, ...]) -> None:
+    """A link for each applet that none of the folders has as a program of its own."""
+    for applet in run([str(binary), "--list"]).split():
+        if not any((place / applet).exists() for place in (folder, *others)):
+            (folder / applet).symlink_to("busybox")
+
+
+def _add_shell(root: Path) -> None:
+    """busybox beside the programs of the packages: without it nobody could look inside a container."""
+    binaries = root / "usr/bin"
+    _link_applets(binaries / "busybox", binaries, (root / "usr/sbin",))
+
+
 def _fill_nginx(root: Path, work: Path) -> None:
-    debian.make_root(["nginx-light"], root, work)
+    debian.make_root(["nginx-light", "busybox-static"], root, work)
+    _add_shell(root)
     (root / "etc/nginx/nginx.conf").write_text(_NGINX_CONF)
     (root / "usr/share/nginx/html").mkdir(parents=True, exist_ok=True)
     (root / "var/lib/nginx").mkdir(parents=True, exist_ok=True)
@@ -92,7 +104,8 @@ def _fill_nginx(root: Path, work: Path) -> None:
 
 
 def _fill_python(root: Path, work: Path) -> None:
-    debian.make_root(["python3", "ca-certificates"], root, work)
+    debian.make_root(["python3", "ca-certificates", "busybox-static"], root, work)
+    _add_shell(root)
     if not (root / "usr/bin/python").exists():
         (root / "usr/bin/python").symlink_to("python3")
 
@@ -121,14 +134,14 @@ PRESETS = {
                 cmd=["nginx"], stop_signal="SIGQUIT", exposed_ports=["80/tcp"], working_dir="/"
             ),
             _fill_nginx,
-            packages=("nginx-light",),
+            packages=("nginx-light", "busybox-static"),
             help="a web server on port 80, content in /usr/share/nginx/html",
         ),
         Preset(
             "python",
             ImageConfig(cmd=["python3"], env={"LANG": "C.UTF-8"}),
             _fill_python,
-            packages=("python3", "ca-certificates"),
+            packages=("python3", "ca-certificates", "busybox-static"),
             help="Debian's Python with its standard library",
         ),
     )
