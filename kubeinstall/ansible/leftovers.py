@@ -6,10 +6,12 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kubeinstall.ansible.commands import CommandError, run
 from kubeinstall.ansible.paths import COMPONENTS
@@ -161,6 +163,16 @@ def remove_cgroup(top: Path) -> None:
 
 def _has_members(top: Path) -> bool:
     return any(path.read_text().strip() for path in top.rglob("cgroup.procs"))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory; what somebody else removes meanwhile is as good as removed by us."""
+
+    def keep_on(_function: object, _path: str, info: Any) -> None:
+        if not isinstance(info[1], FileNotFoundError):
+            raise info[1]
+
+    shutil.rmtree(path, onerror=keep_on)
 
 
 def end_process(pid: int) -> None:

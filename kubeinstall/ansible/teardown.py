@@ -8,7 +8,6 @@ not be undone is told at the end.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +72,7 @@ def ensure_gone(config: Object, *, check: bool) -> Outcome:
     work.outcome.extend(restore_kernel(check=check))
     for directory in _DIRECTORIES:
         if directory.exists():
-            work.do(f"remove {directory}", lambda d=directory: shutil.rmtree(d))  # type: ignore[misc] # mypy cannot type a default in a lambda
+            work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # mypy cannot type a default in a lambda
     if work.errors:
         raise KubeinstallError("some things could not be undone:\n" + "\n".join(work.errors))
     return work.outcome
@@ -189,7 +188,7 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
         work.do(f"unmount {mount}", lambda m=mount: leftovers.unmount(m))  # type: ignore[misc] # as above
     for directory in _RUNTIME_STATE:
         if directory.exists():
-            work.do(f"remove {directory}", lambda d=directory: shutil.rmtree(d))  # type: ignore[misc] # as above
+            work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # as above
 
 
 def _other_namespaces() -> set[str]:
@@ -226,4 +225,4 @@ def _remove_files(work: _Run, config: Object) -> None:
         work.do(f"remove {path}", path.unlink)
     pki = Path(config["certificatesDir"])
     if pki.is_dir() and paths.KUBERNETES not in pki.parents:
-        work.do(f"remove {pki}", lambda: shutil.rmtree(pki))
+        work.do(f"remove {pki}", lambda: leftovers.remove_tree(pki))

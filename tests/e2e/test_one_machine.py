@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -308,6 +309,27 @@ def _served_serial(kubectl: Kubectl) -> int:
     host, _, port = server.removeprefix("https://").rpartition(":")
     pem = ssl.get_server_certificate((host, int(port)), timeout=10)
     return load_pem_x509_certificate(pem.encode()).serial_number
+
+
+def _kubeinstall(*arguments: str) -> str:
+    command = [sys.executable, "-m", "kubeinstall", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_bootstrap_tokens(kubectl: Kubectl) -> None:
+    token = _kubeinstall("token", "create", "--ttl", "1h", "--description", "for tests").strip()
+    assert re.search(rf"^{token} +\d+m .*for tests", _kubeinstall("token", "list"), re.MULTILINE)
+    server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    stranger = (f"--server={server}", "--insecure-skip-tls-verify", "--kubeconfig=/dev/null")
+    question = ("auth", "can-i", "create", "certificatesigningrequests")
+    holder = (*question, *stranger, f"--token={token}")
+    assert kubectl(*holder).strip() == "yes"
+    public = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+    info = output(["curl", "--silent", "--insecure", "--max-time", "5", server + public])
+    assert server in json.loads(info)["data"]["kubeconfig"]
+    assert "deleted" in _kubeinstall("token", "delete", token)
+    assert token not in _kubeinstall("token", "list")
+    eventually(lambda: kubectl(*holder, ok=False))
 
 
 def test_bad_input_gets_upstreams_answer(kubectl: Kubectl) -> None:

@@ -1,0 +1,64 @@
+"""What reset finds and removes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kubeinstall.ansible import leftovers
+from kubeinstall.ansible.services import ensure_services
+
+
+def test_trees_that_shrink_meanwhile_are_removed(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a/b").mkdir(parents=True)
+    (tree / "a/file").write_text("x")
+    leftovers.remove_tree(tree)
+    assert not tree.exists()
+    leftovers.remove_tree(tree)
+
+
+def test_a_process_is_ended_and_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        leftovers.end_process(process.pid)
+        assert process.wait(5) != 0
+    leftovers.end_process(process.pid)
+
+
+def test_component_processes_of_another_settings_file_are_not_ours(tmp_path: Path) -> None:
+    script = tmp_path / "kubeinstall.py"
+    script.write_text("import time; time.sleep(60)")
+    words = [sys.executable, str(script), "component", "run", "kubelet", "--config"]
+    with (
+        subprocess.Popen([*words, "/etc/kubernetes/components.yaml"]) as ours,
+        subprocess.Popen([*words, "/tmp/mine.yaml"]) as other,
+    ):
+        found = dict(leftovers.component_processes())
+        ours.kill()
+        other.kill()
+    assert found[ours.pid].startswith("kubelet")
+    assert other.pid not in found
+
+
+def test_mount_points_are_found_deepest_first() -> None:
+    points = leftovers.mounts(("/proc", "/sys", "/dev"))
+    assert points == sorted(points, key=len, reverse=True)
+    assert all(os.path.ismount(point) for point in points[:3])
+
+
+def test_addresses_are_only_the_cluster_dns() -> None:
+    assert leftovers.loopback_addresses("") == []
+    assert leftovers.loopback_addresses("127.0.0.1") == ["127.0.0.1/8"]
+
+
+def test_services_that_are_written_in_check_mode_stay_unwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubeinstall.ansible.paths.SUPERVISOR", tmp_path / "supervisor.yaml")
+    monkeypatch.setattr("kubeinstall.ansible.paths.RUN", tmp_path)
+    assert ensure_services([], check=True, root=tmp_path).changed
+    assert list(tmp_path.iterdir()) == []
