@@ -15,6 +15,7 @@ from typing import Any
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.kubelet.cri import CRIError, PodRuntime
 from kubeinstall.kubelet.cri.types import CREATED, EXITED
+from kubeinstall.kubelet.images import is_local
 from kubeinstall.kubelet.manager import PodManager
 from kubeinstall.runtime.logs import get_logger
 
@@ -117,6 +118,11 @@ class Garbage:
             if ref
         }
 
+    async def _made_here(self, image_id: str) -> bool:
+        """Whether no registry could give the image back."""
+        answer = await self._parts.cri.image_status(image_id, verbose=True)
+        return answer is not None and is_local(answer)
+
     async def free_images(self, listed: list[Any], wanted: int) -> int:
         """Remove unused images, the longest unused first; bytes freed."""
         used = self._in_use()
@@ -132,7 +138,7 @@ class Garbage:
             young = (
                 now - self._image_seen.get(image.id, now) < self._parts.config.image_minimum_gc_age
             )
-            if pinned or names & used or young:
+            if pinned or names & used or young or await self._made_here(image.id):
                 continue
             with contextlib.suppress(CRIError):
                 request = api.RemoveImageRequest(image=api.ImageSpec(image=image.id))

@@ -74,7 +74,7 @@ class Images:
             message = f'Failed to inspect image "{name}": {error}'
             self._event(pod, container, "Warning", "InspectFailed", message)
             raise ImageProblem("ImageInspectError", message) from error
-        if found is not None and (policy in ("IfNotPresent", "Never") or _is_local(found)):
+        if found is not None and (policy in ("IfNotPresent", "Never") or is_local(found)):
             shown = container["image"]
             message = f'Container image "{shown}" already present on machine and can be accessed by the pod'
             self._event(pod, container, "Normal", "Pulled", message)
@@ -183,7 +183,8 @@ def _image(message: Any) -> Image:
     return Image(message.id, None, user)
 
 
-def _is_local(answer: Any) -> bool:
+def is_local(answer: Any) -> bool:
+    """Whether a verbose `ImageStatusResponse` is of an image made on this host, without a registry behind it."""
     text = answer.info.get("info")
     if not text:
         return False
