@@ -275,3 +275,32 @@ async def test_thirty_pods_at_once(node: Node) -> None:
     assert len(addresses) == 30
     await asyncio.gather(*(node.api.delete_pod(f"p{n}", grace=1) for n in range(30)))
     await node.until(lambda: not any(node.pod(f"p{n}") for n in range(30)), 60)
+
+
+async def test_sidecars_end_when_the_work_is_done(node: Node) -> None:
+    side = {**one(LOOP), "name": "side", "restartPolicy": "Always"}
+    done = one(["sh", "-c", "sleep 1"])
+    await node.run("p", {"restartPolicy": "Never", "initContainers": [side], "containers": [done]})
+    await node.until(lambda: node.phase("p") == "Succeeded")
+    ended = node.container("p", "side", "initContainerStatuses")["state"]["terminated"]
+    assert ended["exitCode"] == 0
+    await node.until(lambda: not node.containerd.pids())
+
+
+async def test_deleting_a_pod_that_cannot_start(node: Node) -> None:
+    volume = {"name": "v", "secret": {"secretName": "never"}}
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    await node.run("p", {"containers": [one(LOOP, volumeMounts=mounts)], "volumes": [volume]})
+    await node.until(lambda: any(reason == "FailedMount" for reason, _ in node.api.events("p")))
+    await node.api.delete_pod("p")
+    await node.until(lambda: node.pod("p") is None, 5)
+
+
+async def test_hosts_network_and_processes(node: Node) -> None:
+    command = ["sh", "-c", "cat /etc/hosts; ls -l /proc/1/exe; sleep 1000"]
+    await node.run("p", {"hostNetwork": True, "hostPID": True, "containers": [one(command)]})
+    await node.until(lambda: node.condition("p", "Ready") == "True" and "exe" in node.log("p"))
+    pod = node.pod("p")
+    assert pod is not None
+    assert pod["status"]["podIP"] == "127.0.0.1"
+    assert node.log("p").startswith("# Kubernetes-managed hosts file (host network).\n")
