@@ -7,12 +7,15 @@ import sys
 import typer
 
 from kubeinstall.cli import (
+    apply,
     certs,
     component,
     config,
     image,
     init,
+    inventory,
     kubeconfig,
+    node,
     reset,
     token,
     version,
@@ -41,10 +44,13 @@ and take it off again with `kubeinstall reset`. Commands and flags are kubeadm's
 
 app.add_typer(init.app, name="init")
 app.command("reset")(reset.reset)
+app.command("apply")(apply.apply)
+app.add_typer(inventory.app, name="inventory")
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.add_typer(config.app, name="config")
 app.add_typer(kubeconfig.app, name="kubeconfig")
+app.add_typer(node.app, name="node")
 app.add_typer(component.app, name="component")
 app.add_typer(image.app, name="image")
 app.command("version")(version.version)

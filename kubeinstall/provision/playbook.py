@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -44,7 +45,8 @@ class Progress(Protocol):
 
 @dataclass
 class Play:
-    """What to run. `inventory` is Ansible's inventory data, `variables` become extra vars."""
+    """What to run. `inventory` is Ansible's inventory data, or `inventory_path` names it; `variables` become extra
+    vars; `limit` names the hosts that take part, all if it is empty."""
 
     playbook: str
     inventory: dict[str, Any]
@@ -54,6 +56,8 @@ class Play:
     check: bool = False
     verbosity: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    inventory_path: Path | None = None
+    limit: Sequence[str] = ()
 
 
 def local_inventory(group: str = "kube_control_plane") -> dict[str, Any]:
@@ -72,7 +76,7 @@ def run_play(play: Play, progress: Progress) -> RunResult:
         run = _start(
             private_data_dir=folder,
             playbook=str(shared("playbooks") / f"{play.playbook}.yml"),
-            inventory=play.inventory,
+            inventory=play.inventory or None,
             extravars=play.variables,
             cmdline=_command_line(play),
             envvars={**_environment(Path(folder)), **play.environment},
@@ -115,6 +119,10 @@ def _command_line(play: Play) -> str:
         words += ["--check", "--diff"]
     if play.tags:
         words += ["--tags", ",".join(play.tags)]
+    if play.inventory_path is not None:
+        words += ["--inventory", shlex.quote(str(play.inventory_path))]
+    if play.limit:
+        words += ["--limit", ",".join(play.limit)]
     if play.skip_tags:
         words += ["--skip-tags", ",".join(play.skip_tags)]
     return " ".join(words)

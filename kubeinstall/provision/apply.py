@@ -1,0 +1,138 @@
+"""`kubeinstall apply`: the whole inventory, or the hosts of --limit with one control plane beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kubeinstall.ansible.inventory.model import Host, Inventory
+from kubeinstall.errors import KubeinstallError
+from kubeinstall.provision.display import show_diffs, show_failures
+from kubeinstall.provision.hosts_display import host_progress
+from kubeinstall.provision.inventory.load import Loaded
+from kubeinstall.provision.logfile import write_log
+from kubeinstall.provision.playbook import Play, run_play
+from kubeinstall.provision.results import RunResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONNECT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How to run."""
+
+    check: bool = False
+    diff: bool = False
+    limit: tuple[str, ...] = ()
+    ignore_preflight_errors: tuple[str, ...] = ()
+    verbosity: int = 0
+    playbook: str = "cluster"
+
+
+def run_apply(
+    loaded: Loaded, options: ApplyOptions, console: Console
+) -> tuple[RunResult, list[str]]:
+    """Run the play; the result, and the hosts that took part."""
+    hosts = taking_part(loaded.inventory, options.limit)
+    play = Play(
+        playbook=options.playbook,
+        inventory={},
+        inventory_path=loaded.path.resolve(),
+        variables={"machine_ignore": list(options.ignore_preflight_errors)},
+        limit=hosts if options.limit else (),
+        check=options.check,
+        verbosity=options.verbosity,
+        environment=ssh_environment(),
+    )
+    with only_run(loaded.path), host_progress(console, hosts, verbosity=options.verbosity) as shown:
+        result = run_play(play, shown)
+    if not result.ok:
+        show_failures(console, result, write_log("apply", result))
+    else:
+        write_log("apply", result, keep=not options.check)
+        if options.diff:
+            show_diffs(console, result)
+    return result, hosts
+
+
+def ssh_environment() -> dict[str, str]:
+    """Connections are kept for the next run too; their sockets are ours alone."""
+    sockets = cache_directory() / "ssh"
+    sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=120s -o ServerAliveInterval=5 "
+        "-o ServerAliveCountMax=3",
+        "ANSIBLE_TIMEOUT": "10",
+        "ANSIBLE_FORKS": "30",
+    }
+
+
+def cache_directory() -> Path:
+    """Ours on this machine."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kubeinstall"
+
+
+@contextlib.contextmanager
+def only_run(inventory: Path) -> Iterator[None]:
+    """Hold the inventory's lock on this machine; KubeinstallError when another run has it."""
+    folder = cache_directory() / "locks"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = hashlib.sha256(str(inventory.resolve()).encode()).hexdigest()[:16]
+    with (folder / name).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "?"
+            raise KubeinstallError(
+                f"{inventory}: another run is at work on it (process {holder})"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def taking_part(inventory: Inventory, limit: Sequence[str]) -> list[str]:
+    """The hosts of this run: all, or those of `limit` and, if there is none among them, one control plane."""
+    if not limit:
+        return list(inventory.hosts)
+    unknown = [name for name in limit if name not in inventory.hosts]
+    if unknown:
+        raise KubeinstallError(f"--limit: {', '.join(unknown)}: not in the inventory")
+    chosen = [name for name in inventory.hosts if name in limit]
+    if not set(chosen) & set(inventory.control_planes):
+        chosen.insert(0, reachable_control_plane(inventory))
+    return chosen
+
+
+def reachable_control_plane(inventory: Inventory) -> str:
+    """The first whose SSH port takes connections: the very first may be what has died."""
+    for name in inventory.control_planes:
+        if answers(inventory.hosts[name]):
+            return name
+    raise KubeinstallError(f"no control plane answers ({', '.join(inventory.control_planes)})")
+
+
+def answers(host: Host) -> bool:
+    """Whether SSH's port takes connections; a host that is reached otherwise is taken to answer."""
+    if str(host.variables.get("ansible_connection", "ssh")) not in ("ssh", "smart"):
+        return True
+    where = str(host.variables.get("ansible_host") or host.name)
+    port = int(host.variables.get("ansible_port") or 22)
+    try:
+        with socket.create_connection((where, port), timeout=_CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
