@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kubeinstall.ansible.encryption import ensure_encryption
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.outcome import Outcome, from_changes
 from kubeinstall.errors import KubeinstallError
@@ -17,7 +18,13 @@ from kubeinstall.pki.files import CERTIFICATE_MODE, KEY_MODE, write_atomic
 Object = dict[str, Any]
 
 SHARED = ("ca", "front-proxy-ca", "etcd/ca")
-FILES = (*(f"{name}.{kind}" for name in SHARED for kind in ("crt", "key")), "sa.key", "sa.pub")
+ENCRYPTION = "encryption-config.yaml"
+FILES = (
+    *(f"{name}.{kind}" for name in SHARED for kind in ("crt", "key")),
+    "sa.key",
+    "sa.pub",
+    ENCRYPTION,
+)
 ETCD_FILES = ("etcd/ca.crt", "etcd/ca.key")
 
 
@@ -43,7 +50,9 @@ def ensure_authorities(config: Object, *, check: bool) -> Outcome:
     """Make what is missing, on the first control plane."""
     pki = Path(config["cluster"]["certificatesDir"])
     phases = ["ca", "front-proxy-ca", "etcd-ca", "sa"]
-    return from_changes(ensure_pki(pki, identity_of(config), write=not check, only=phases))
+    outcome = from_changes(ensure_pki(pki, identity_of(config), write=not check, only=phases))
+    outcome.extend(ensure_encryption(config, check=check))
+    return outcome
 
 
 def read_authorities(config: Object) -> dict[str, str]:
@@ -65,12 +74,13 @@ def place_authorities(config: Object, files: Mapping[str, str], *, check: bool) 
             continue
         path, content = pki / name, base64.b64decode(files[name])
         if path.exists():
-            if path.read_bytes() != content:
+            if path.read_bytes() == content:
+                continue
+            if name != ENCRYPTION:  # whose keys may be rotated
                 raise KubeinstallError(
                     f"{path}: differs from the other control planes'; this host belongs to another cluster. "
                     "Reset it (kubeinstall reset) to have it join this one"
                 )
-            continue
         outcome.add(f"write {path}")
         if not check:
             write_atomic(

@@ -13,6 +13,7 @@ import yaml
 from kubeinstall import __version__
 from kubeinstall.ansible import hostinfo, paths
 from kubeinstall.ansible.components import component_settings, kubelet_configuration
+from kubeinstall.ansible.encryption import ensure_encryption
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.services import Service, ensure_services, interpreter
 from kubeinstall.ansible.textfiles import ensure_text
@@ -51,6 +52,8 @@ def ensure_components(config: Object, names: Sequence[str], *, start: bool, chec
         _make_directories()
     text = _HEADER + yaml.safe_dump(settings, sort_keys=True)
     outcome.extend(ensure_text(paths.COMPONENTS, text, check=check, mode=0o600))
+    if "kube-apiserver" in names and "host" not in config:  # a host of a group is given the keys
+        outcome.extend(ensure_encryption(config, check=check))
     if "kubelet" in names:
         outcome.extend(_kubelet_file(config, check=check))
     if start:

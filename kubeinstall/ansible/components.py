@@ -60,7 +60,16 @@ def component_settings(config: Object) -> dict[str, Object]:
         del settings["kube-proxy"]
     for name, arguments in extra.items():
         settings[name].update(_arguments(arguments))
+    if not settings["kube-apiserver"][
+        "encryption-provider-config"
+    ]:  # an extraArg without value: plain
+        del settings["kube-apiserver"]["encryption-provider-config"]
     return settings
+
+
+def encryption_file(config: Object) -> Path:
+    """Keys of encryption at rest: beside the authorities, since all control planes must have the same."""
+    return Path(config["cluster"]["certificatesDir"]) / "encryption-config.yaml"
 
 
 def is_worker(config: Object) -> bool:
@@ -114,6 +123,7 @@ def _api_server(config: Object) -> Object:
         "client-ca-file": f"{pki}/ca.crt",
         "enable-admission-plugins": "NodeRestriction",
         "enable-bootstrap-token-auth": True,
+        "encryption-provider-config": str(encryption_file(config)),
         "kubelet-client-certificate": f"{pki}/apiserver-kubelet-client.crt",
         "kubelet-client-key": f"{pki}/apiserver-kubelet-client.key",
         "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",

@@ -11,6 +11,7 @@ from kubeinstall.apiserver import admission, authn, authz, bootstrap, hooks
 from kubeinstall.apiserver.catalog import Catalog, fields_for
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.core import Core
+from kubeinstall.apiserver.custom import CustomResources
 from kubeinstall.apiserver.engine import Engine
 from kubeinstall.apiserver.http import HttpServer
 from kubeinstall.apiserver.http.tls import server_context
@@ -23,6 +24,7 @@ from kubeinstall.apiserver.streams import Streams
 from kubeinstall.errors import StoreError
 from kubeinstall.runtime.component import Component, run_guarded
 from kubeinstall.storage.cache import Cacher
+from kubeinstall.storage.encryption import EncryptedStore, read_configuration
 from kubeinstall.storage.open import open_store
 from kubeinstall.storage.store import Store
 
@@ -39,11 +41,18 @@ class APIServer(Component[ApiServerSettings]):
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        store = await open_store(self.settings.datastore_url)
+        store = await self._open_store()
         try:
             await self._serve(store)
         finally:
             await store.close()
+
+    async def _open_store(self) -> Store:
+        path = self.settings.encryption_provider_config
+        if path is None:
+            return await open_store(self.settings.datastore_url)
+        configuration = read_configuration(path)
+        return EncryptedStore(await open_store(self.settings.datastore_url), configuration)
 
     async def _serve(self, store: Store) -> None:
         cacher = Cacher(store, fields_for)
@@ -58,6 +67,11 @@ class APIServer(Component[ApiServerSettings]):
             tasks.create_task(
                 run_guarded(bootstrap.keep(core.services, self.port), "bootstrap", self.log),
                 name="bootstrap",
+            )
+            definitions = CustomResources(core.engine.registry, core.catalog, self.log)
+            tasks.create_task(
+                run_guarded(definitions.run(), "custom-resources", self.log),
+                name="custom-resources",
             )
             self.context.ready()
             self.log.info("Serving", port=self.port)
@@ -87,6 +101,8 @@ class APIServer(Component[ApiServerSettings]):
         settings = self.settings
         catalog = Catalog()
         engine = Engine(catalog, store, cacher, int(settings.event_ttl))
+        if isinstance(store, EncryptedStore):
+            engine.is_stale = store.is_stale
         registry = LocalRegistry(engine)
         engine.registry = registry
         authorizer = authz.build(settings, registry)

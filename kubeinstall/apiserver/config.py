@@ -65,6 +65,11 @@ class ApiServerSettings(Settings):
     etcd_cafile: Path | None = setting(None, flag="etcd-cafile", help="CA of the etcd servers.")
     etcd_certfile: Path | None = setting(None, flag="etcd-certfile", help="Client certificate.")
     etcd_keyfile: Path | None = setting(None, flag="etcd-keyfile", help="Its private key.")
+    encryption_provider_config: Path | None = setting(
+        None,
+        flag="encryption-provider-config",
+        help="EncryptionConfiguration: which resources are stored encrypted, with which keys.",
+    )
 
     # Authentication
     client_ca_file: Path | None = setting(

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from kubeinstall.storage import Store, open_store
+from kubeinstall.storage.encryption import EncryptedStore, new_configuration, parse_configuration
 from tests.support.etcd import run_etcd
 
 Opener = Callable[[], Awaitable[Store]]
 
 
-@pytest.fixture(params=["sqlite", "etcd"])
+@pytest.fixture(params=["sqlite", "etcd", "encrypted"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Opens the same datastore, again and again."""
     with ExitStack() as stack:
@@ -22,8 +23,13 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
         if request.param == "etcd":
             url = stack.enter_context(run_etcd(tmp_path)).url
 
+        document = new_configuration(("*.*",))
+
         async def reopen() -> Store:
-            return await open_store(url)
+            store = await open_store(url)
+            if request.param == "encrypted":
+                return EncryptedStore(store, parse_configuration(document, "test"))
+            return store
 
         yield reopen
 

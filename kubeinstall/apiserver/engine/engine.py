@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -57,6 +57,9 @@ class Engine:
         self.admission: AdmissionChain | None = None
         self.hooks: Mapping[tuple[str, str], Hooks] = {}
         self.registry: Registry = cast("Registry", None)
+        #: (store key, its revision) → whether it is stored with a key that is no longer the first one,
+        #: and is written again although nothing changes.
+        self.is_stale: Callable[[str, int], bool] = _never
 
     def cache(self, served: Served) -> ResourceCache:
         """The watch cache of a resource."""
@@ -94,6 +97,10 @@ class Engine:
         """Ask validating admission."""
         if write.admit and self.admission is not None:
             await self.admission.validate(attributes)
+
+
+def _never(_key: str, _revision: int) -> bool:
+    return False
 
 
 def key_of(served: Served, namespace: str, name: str) -> str:

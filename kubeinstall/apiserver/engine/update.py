@@ -177,9 +177,11 @@ async def _validate_and_store(
         write.warnings.extend(validation.warnings(resource, new))
     await engine.admit(write, attributes_of(target.served, new, old, write, target.subresource))
     new = {name: value for name, value in new.items() if name not in ("kind", "apiVersion")}
-    if apply.only_times_changed(old, new):
-        return Result(item.data)
     prefix = engine.cache(served).prefix
+    if apply.only_times_changed(old, new) and not engine.is_stale(
+        prefix + target.key, item.revision
+    ):
+        return Result(item.data)
     finished = rules.delete_during_update(resource, new, old)
     body = codec.encode_body(new)
     if write.dry_run:

@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
-from kubeinstall.errors import RevisionCompacted, StoreError, Timeout
+from kubeinstall.errors import StoreError, Timeout
 from kubeinstall.storage.cache.objects import FieldsOf
 from kubeinstall.storage.cache.resource import ResourceCache
 from kubeinstall.storage.store import KeyValue, Store, StoreEvent
@@ -137,8 +137,12 @@ class Cacher:
                         self._cache(_prefix_of(event.key)).replay(event)
                 if watch.revision >= self.revision:
                     return
-        except RevisionCompacted as error:
-            raise StoreError(f"history went away while the cache was filled: {error}") from error
+        except StoreError:
+            # Compacted meanwhile, or written with a key that is gone: watchers of a former process
+            # start anew, that is all.
+            self._floor = self.revision
+            for cache in self._caches.values():
+                cache.forget_history(self._floor)
         finally:
             watch.close()
 

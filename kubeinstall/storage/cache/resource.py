@@ -115,6 +115,11 @@ class ResourceCache:
         self._window.add(WatchEvent(current, previous, deleted=event.value is None))
         self.revision = event.revision
 
+    def forget_history(self, floor: int) -> None:
+        """Let watchers start only after revision `floor`."""
+        self._window = Window(floor)
+        self.revision = floor
+
     def apply(self, event: StoreEvent) -> None:
         """Follow a write and tell the watchers."""
         key = event.key[len(self.prefix) :]
