@@ -12,7 +12,10 @@ Custom resources are not here: the API server makes their `Resource` from defini
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from kubeinstall.api.custom.schema import CustomType
 
 #: What discovery lists for an ordinary stored resource (in its order).
 STANDARD: Final = (
@@ -66,6 +69,8 @@ class Resource:
     storage_version: str = ""
     #: False for a custom resource.
     builtin: bool = field(default=True, compare=False)
+    #: Schema, columns and merge rules of a custom resource; None for a built-in one.
+    custom: CustomType | None = field(default=None, compare=False, repr=False)
 
     @property
     def api_version(self) -> str:

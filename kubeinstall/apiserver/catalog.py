@@ -63,7 +63,9 @@ class Catalog:
             storage,
             ("{" + names.format(resource.kind)).encode(),
             ("{" + names.format(resource.list_kind)).encode(),
-            (resource.group, resource.version) == (storage.group, storage.version),
+            # Versions of a custom resource differ in their apiVersion alone, which is not stored.
+            not resource.builtin
+            or (resource.group, resource.version) == (storage.group, storage.version),
         )
 
     def remove(self, resource: Resource) -> None:
@@ -85,9 +87,13 @@ class Catalog:
     def openapi(self) -> OpenAPI:
         """The OpenAPI documents of what is served now."""
         if self._openapi is None:
-            from kubeinstall.api.openapi import OpenAPI
+            from kubeinstall.api.openapi import CustomType, OpenAPI
 
-            self._openapi = OpenAPI()
+            self._openapi = OpenAPI(
+                CustomType(one.resource, one.resource.custom.schema)
+                for one in self._served.values()
+                if one.resource.custom is not None
+            )
         return self._openapi
 
     def find(self, group: str, version: str, name: str) -> Served | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from kubeinstall.api import times
 from kubeinstall.api.apply import managers as mgr
 from kubeinstall.api.apply.compare import Comparison, compare
@@ -17,6 +19,8 @@ def type_node(resource: Resource, node: TypeNode | None = None) -> TypeNode:
     """The type to merge by: `node` if given (a CustomResource's), else the built-in kind's."""
     if node is not None:
         return node
+    if resource.custom is not None:
+        return cast("TypeNode", resource.custom.node)
     found = builtin(resource.group, resource.version, resource.kind) if resource.builtin else None
     return found or deduced()
 

@@ -50,7 +50,7 @@ def decode(
     kind = Kind(resource.group, resource.version, resource.kind)
     if resource.builtin:
         return decode_kind(kind, data, content_type, field_validation=field_validation)
-    return _decode_custom(kind, data, content_type, field_validation)
+    return _decode_custom(resource, data, content_type, field_validation)
 
 
 def decode_kind(
@@ -89,7 +89,7 @@ def decode_patched(
     A patch carries no kind of its own: upstream's errors are `Invalid`, of the field `patch`.
     """
     if not resource.builtin:
-        return Decoded(_custom(obj))
+        return _patched_custom(resource, obj, field_validation)
     name = schema.type_name(resource.group, resource.version, resource.kind)
     if name is None:
         raise BadRequest(f"no type for {resource.api_version} {resource.kind}")
@@ -201,9 +201,10 @@ def _enveloped(kind: Kind, obj: Object) -> Object:
 
 
 def _decode_custom(
-    expected: Kind, data: bytes, content_type: str, field_validation: FieldValidation
+    resource: Resource, data: bytes, content_type: str, field_validation: FieldValidation
 ) -> Decoded:
-    """A custom resource: any JSON object with ObjectMeta; its schema is the API server's to apply."""
+    """A custom resource: any JSON object with ObjectMeta, less the fields that its schema does not know."""
+    expected = Kind(resource.group, resource.version, resource.kind)
     node, duplicates = _parse(expected, data, _media_type(content_type))
     found = envelope.identify(node, expected, data)
     if not isinstance(node, Pairs):
@@ -215,9 +216,25 @@ def _decode_custom(
     if reading.error:
         raise envelope.unhandled(found, expected, reading.error)
     envelope.fits(found, expected)
-    findings = [*duplicates, *_repeated(node, ""), *reading.findings]
+    findings = [*duplicates, *_repeated(node, ""), *reading.findings, *_unknown(resource, plain)]
     warnings = _judge(found, expected, findings, field_validation)
     return Decoded(_enveloped(expected, plain), warnings)
+
+
+def _unknown(resource: Resource, obj: Object) -> list[str]:
+    if resource.custom is None:
+        return []
+    return [f'unknown field "{path}"' for path in resource.custom.prune(obj)]
+
+
+def _patched_custom(
+    resource: Resource, patched: Object, field_validation: FieldValidation
+) -> Decoded:
+    obj = _custom(patched)
+    findings = _unknown(resource, obj)
+    if findings and field_validation == "Strict":
+        raise _patch_error(orjson.dumps(patched), f"strict decoding error: {', '.join(findings)}")
+    return Decoded(obj, tuple(findings) if field_validation == "Warn" else ())
 
 
 def _custom_metadata(reading: Reading, node: Any) -> Object:

@@ -73,6 +73,9 @@ _BY_KIND: Final[dict[tuple[str, str, str], Default]] = {
 
 def apply(resource: Resource, obj: Object) -> None:
     """Set what is missing, in place. `obj` is in `resource`'s version, as `codec` gives it."""
+    if resource.custom is not None:
+        resource.custom.default(obj)
+        return
     default = _BY_KIND.get((resource.group, resource.version, resource.kind))
     if default is not None and resource.builtin:
         default(obj)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.table import core, network, policy, storage, workloads
@@ -92,6 +92,7 @@ def columns(
     resource: Resource, custom: CustomColumns | None = None, *, kind: str = ""
 ) -> list[Column]:
     """`columnDefinitions` of a resource; `kind` of a subresource with another (Scale)."""
+    custom = custom or _of_definition(resource, kind)
     if custom is not None:
         return custom.definitions
     group = "autoscaling" if kind == "Scale" else resource.group
@@ -107,10 +108,18 @@ def row(
     kind: str = "",
 ) -> Cells:
     """The cells of an object (whole, in the version of `resource`) at `now`, in Unix seconds."""
+    custom = custom or _of_definition(resource, kind)
     if custom is not None:
         return custom.cells(obj, now)
     group = "autoscaling" if kind == "Scale" else resource.group
     return PRINTERS.get((group, kind or resource.kind), core.default)(obj, now)
+
+
+def _of_definition(resource: Resource, kind: str) -> CustomColumns | None:
+    """Columns of a custom resource; a Scale of it has the Scale's."""
+    if resource.custom is None or kind:
+        return None
+    return cast("CustomColumns", resource.custom.columns)
 
 
 def table_row(

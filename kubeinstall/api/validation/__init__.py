@@ -17,6 +17,7 @@ from kubeinstall.errors import FieldError
 
 __all__ = ["validate_create", "validate_create_only", "validate_update", "warnings"]
 
+_GENERIC_METADATA = frozenset({"apiextensions.k8s.io", "apiregistration.k8s.io"})
 _POD_SUBRESOURCES = {
     "status": pod.check_status_update,
     "ephemeralcontainers": pod.check_ephemeral_update,
@@ -29,9 +30,15 @@ def validate_create(resource: Resource, obj: Object) -> list[FieldError]:
     rules = rules_for(resource.group, resource.kind)
     errors = Errors()
     check_metadata(
-        errors, obj.setdefault("metadata", {}), namespaced=resource.namespaced, name=rules.name
+        errors,
+        obj.setdefault("metadata", {}),
+        namespaced=resource.namespaced,
+        name=rules.name,
+        core=_is_core(resource),
     )
     rules.create(errors, obj)
+    if resource.custom is not None:
+        errors.extend(resource.custom.validate(obj))
     return errors
 
 
@@ -53,10 +60,18 @@ def validate_update(
         check_metadata_update(errors, new["metadata"], old["metadata"])
     if errors:
         return errors
-    check_metadata(errors, new["metadata"], namespaced=resource.namespaced, name=_existing_name)
+    check_metadata(
+        errors,
+        new["metadata"],
+        namespaced=resource.namespaced,
+        name=_existing_name,
+        core=_is_core(resource),
+    )
     if subresource == "binding":
         return errors  # upstream's binding writes the node's name past the strategy of pods
-    if (resource.group, resource.name) == ("", "pods") and subresource in _POD_SUBRESOURCES:
+    if resource.custom is not None:
+        errors.extend(resource.custom.validate(new))
+    elif (resource.group, resource.name) == ("", "pods") and subresource in _POD_SUBRESOURCES:
         _POD_SUBRESOURCES[subresource](errors, new, old)
     elif subresource == "status":
         if rules.status is not None:
@@ -66,6 +81,11 @@ def validate_update(
     else:
         rules.create(errors, new)
     return errors
+
+
+def _is_core(resource: Resource) -> bool:
+    """Whether upstream validates the kind's finalizers with the rules of its core kinds."""
+    return resource.builtin and resource.group not in _GENERIC_METADATA
 
 
 def _existing_name(_name: str) -> list[str]:

@@ -15,9 +15,15 @@ _MANAGERS_OPERATIONS = ("Apply", "Update")
 
 
 def check_metadata(
-    errors: Errors, meta: Object, *, namespaced: bool, name: Check, path: str = "metadata"
+    errors: Errors,
+    meta: Object,
+    *,
+    namespaced: bool,
+    name: Check,
+    path: str = "metadata",
+    core: bool = True,
 ) -> None:
-    """Metadata of a new object, or of an update's new state."""
+    """Metadata of a new object, or of an update's new state; `core` as in `check_metadata_details`."""
     generate = meta.get("generateName", "")
     if generate:
         errors.each(f"{path}.generateName", generate, name(mask_trailing_dash(generate)))
@@ -33,16 +39,16 @@ def check_metadata(
             errors.each(f"{path}.namespace", namespace, dns1123_label(namespace))
     elif namespace:
         errors.forbidden(f"{path}.namespace", "not allowed on this type")
-    check_metadata_details(errors, meta, path)
+    check_metadata_details(errors, meta, path, core=core)
 
 
-def check_metadata_details(errors: Errors, meta: Object, path: str) -> None:
-    """What does not depend on the kind."""
+def check_metadata_details(errors: Errors, meta: Object, path: str, *, core: bool = True) -> None:
+    """What does not depend on the name. `core`: finalizers without a domain must be known ones."""
     errors.not_negative(f"{path}.generation", meta.get("generation"))
     check_labels(errors, meta.get("labels"), f"{path}.labels")
     check_annotations(errors, meta.get("annotations"), f"{path}.annotations")
     _check_owners(errors, meta.get("ownerReferences") or [], f"{path}.ownerReferences")
-    _check_finalizers(errors, meta.get("finalizers") or [], f"{path}.finalizers")
+    _check_finalizers(errors, meta.get("finalizers") or [], f"{path}.finalizers", core=core)
     _check_managed_fields(errors, meta.get("managedFields") or [], f"{path}.managedFields")
 
 
@@ -97,11 +103,16 @@ def _check_owners(errors: Errors, owners: list[Mapping[str, Any]], path: str) ->
             controller = owner.get("name", "")
 
 
-def _check_finalizers(errors: Errors, finalizers: list[str], path: str) -> None:
+def _check_finalizers(errors: Errors, finalizers: list[str], path: str, *, core: bool) -> None:
     for index, name in enumerate(finalizers):
         at = f"{path}[{index}]"
         errors.each(at, name, qualified_name(name))
-        if "/" not in name and name not in _STANDARD_FINALIZERS and not qualified_name(name):
+        if (
+            core
+            and "/" not in name
+            and name not in _STANDARD_FINALIZERS
+            and not qualified_name(name)
+        ):
             errors.invalid(
                 at, name, "name is neither a standard finalizer name nor is it fully qualified"
             )

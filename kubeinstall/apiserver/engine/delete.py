@@ -187,7 +187,10 @@ def _bump_generation(metadata: dict[str, Any]) -> None:
 
 def _finalizers(resource: Resource, metadata: dict[str, Any], options: Object) -> list[str]:
     """The object's finalizers with those that tell the garbage collector what to do."""
-    found: list[str] = metadata.get("finalizers") or []
+    found: list[str] = list(metadata.get("finalizers") or [])
+    cleanup = rules.cleanup_finalizer(resource)
+    if cleanup and cleanup not in found:
+        found.append(cleanup)
     if not rules.collects_garbage(resource):
         return found
     wanted = _policy(resource, found, options)

@@ -70,6 +70,13 @@ _ORPHAN_BY_DEFAULT: Final = frozenset({("", "replicationcontrollers"), ("batch",
 _NO_COLLECTION: Final = frozenset({("", "events")})
 
 
+_CLEANUP: Final = {
+    ("apiextensions.k8s.io", "customresourcedefinitions"): (
+        "customresourcecleanup.apiextensions.k8s.io"
+    ),
+}
+
+
 def _name(resource: Resource) -> tuple[str, str]:
     return resource.group, resource.name
 
@@ -92,6 +99,11 @@ def returns_deleted(resource: Resource) -> bool:
 def orphans_by_default(resource: Resource) -> bool:
     """Whether dependents stay when the deleter does not say."""
     return _name(resource) in _ORPHAN_BY_DEFAULT
+
+
+def cleanup_finalizer(resource: Resource) -> str:
+    """The finalizer that a DELETE adds, for what must be cleaned up before the object goes."""
+    return _CLEANUP.get(_name(resource), "")
 
 
 def collects_garbage(resource: Resource) -> bool:

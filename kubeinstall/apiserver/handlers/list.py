@@ -208,7 +208,10 @@ def _token_after(wanted: Selection, revision: int, key: str) -> str:
 def _pieces(served: Served, found: Listing) -> Pieces:
     """The list's JSON, joined in batches: a large one never stands in memory as a whole."""
     head = b'%b"metadata":%b,"items":[' % (served.list_head, orjson.dumps(found.metadata()))
-    items = found.items
+    # Items of a built-in list carry neither kind nor apiVersion, those of a custom one do.
+    items = (
+        found.items if served.resource.builtin else [served.head + item[1:] for item in found.items]
+    )
     length = len(head) + sum(map(len, items)) + max(len(items) - 1, 0) + len(_LIST_END)
 
     def batches() -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from kubeinstall.api import codec, table
 from kubeinstall.api.resources import Resource
@@ -69,11 +70,8 @@ async def _update(core: Core, call: Call, options: params.WriteOptions, make: _M
             return None
         wanted = await make(scale_of(served.resource, old))
         _check(served.resource, info.name, wanted, old)
-        new = dict(old)
-        new["spec"] = {
-            **old.get("spec", {}),
-            "replicas": (wanted.get("spec") or {}).get("replicas", 0),
-        }
+        replicas = (wanted.get("spec") or {}).get("replicas", 0)
+        new = _with(old, _paths(served.resource)["specReplicasPath"], replicas)
         new["metadata"] = dict(old["metadata"])
         live = {"kind": served.resource.kind, "apiVersion": served.resource.api_version, **old}
         fields.own(served, live, new, manager, subresource="scale")
@@ -116,22 +114,50 @@ def _check(resource: Resource, name: str, scale: Object, old: Object) -> None:
 def scale_of(resource: Resource, obj: Object) -> Object:
     """The Scale of a workload."""
     metadata = obj["metadata"]
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    paths = _paths(resource)
+    replicas = _at(obj, paths["specReplicasPath"])
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     scale: Object = {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
         "spec": {},
-        "status": {"replicas": status.get("replicas", 0)},
+        "status": {"replicas": _at(obj, paths["statusReplicasPath"]) or 0},
     }
-    if spec.get("replicas"):
-        scale["spec"]["replicas"] = spec["replicas"]
-    selector = spec.get("selector")
-    if resource.kind == "ReplicationController":
-        text = str(LabelSelector.from_set(selector or {}))
-    else:
-        text = str(LabelSelector.from_object(selector))
+    if replicas:
+        scale["spec"]["replicas"] = replicas
+    text = _selector(resource, obj)
     if text:
         scale["status"]["selector"] = text
     return scale
+
+
+def _selector(resource: Resource, obj: Object) -> str:
+    """The selector in its textual form; a custom resource keeps it as text already."""
+    if resource.custom is not None:
+        path = _paths(resource).get("labelSelectorPath")
+        return str(_at(obj, path) or "") if path else ""
+    selector = (obj.get("spec") or {}).get("selector")
+    if resource.kind == "ReplicationController":
+        return str(LabelSelector.from_set(selector or {}))
+    return str(LabelSelector.from_object(selector))
+
+
+def _paths(resource: Resource) -> Object:
+    """Where the numbers of a Scale stand: plain paths such as `.spec.replicas`."""
+    if resource.custom is not None and resource.custom.scale is not None:
+        return resource.custom.scale
+    return {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+
+
+def _at(obj: Object, path: str) -> Any:
+    value: Any = obj
+    for name in path.strip(".").split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _with(obj: Object, path: str, value: Any) -> Object:
+    """A copy with another value at `path`; what is not on the way is shared."""
+    name, _, rest = path.strip(".").partition(".")
+    return {**obj, name: _with(obj.get(name) or {}, rest, value) if rest else value}

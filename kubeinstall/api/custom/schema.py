@@ -1,0 +1,67 @@
+"""The compiled form of one version of a CustomResourceDefinition."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from kubeinstall.api.custom.defaulting import set_defaults
+from kubeinstall.api.custom.pruning import prune
+from kubeinstall.api.custom.validating import check
+from kubeinstall.api.types import Object
+from kubeinstall.errors import FieldError
+
+_ENVELOPE = ("apiVersion", "kind", "metadata")
+
+
+class CustomType:
+    """How objects of a custom resource are read, defaulted, validated, printed and merged.
+
+    `schema` is the version's `openAPIV3Schema`; None accepts and keeps everything.
+    """
+
+    def __init__(self, version: Object, *, preserve: bool = False) -> None:
+        self.schema: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
+        self.scale: Object | None = (version.get("subresources") or {}).get("scale")
+        self.selectable: tuple[str, ...] = tuple(
+            item["jsonPath"] for item in version.get("selectableFields") or []
+        )
+        self._columns: list[Object] | None = version.get("additionalPrinterColumns")
+        self._preserve = preserve or self.schema is None
+
+    def prune(self, obj: Object) -> list[str]:
+        """Drop fields that the schema does not know, in place; their paths, in order."""
+        if self._preserve or self.schema is None:
+            return []
+        dropped: list[str] = []
+        prune(obj, self.schema, "", dropped, root=True)
+        return dropped
+
+    def default(self, obj: Object) -> None:
+        """Set the schema's defaults, in place."""
+        if self.schema is not None:
+            set_defaults(obj, self.schema)
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """What is wrong by the schema; apiVersion, kind and metadata are the server's to check."""
+        if self.schema is None:
+            return []
+        errors: list[FieldError] = []
+        shown = {name: value for name, value in obj.items() if name not in _ENVELOPE}
+        required = [name for name in self.schema.get("required") or [] if name not in _ENVELOPE]
+        check(shown, {**self.schema, "required": required}, "", errors)
+        return errors
+
+    @functools.cached_property
+    def node(self) -> Any:
+        """The `node` argument of `api.apply`: how fields merge and who owns them."""
+        from kubeinstall.api.apply import custom
+
+        return custom(self.schema)
+
+    @functools.cached_property
+    def columns(self) -> Any:
+        """The `custom` argument of `api.table`: printer columns."""
+        from kubeinstall.api.table import CustomColumns
+
+        return CustomColumns(self._columns)
