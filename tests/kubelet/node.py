@@ -132,6 +132,14 @@ class Containerd:
         rows = [line.split() for line in said.stdout.splitlines()[1:]]
         return {row[0]: int(row[1]) for row in rows if row[2] == "RUNNING"}
 
+    def _end_shims(self) -> None:
+        """containerd leaves a shim without a task where a client vanished in the middle of a start."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if str(self.socket).encode() in words and b"shim" in words[0]:
+                    os.kill(int(folder.name), signal.SIGTERM)
+
     async def _remove_sandboxes(self) -> None:
         cri = CRI(str(self.socket), timeout=10)
         for sandbox in await cri.list_sandboxes():
@@ -153,6 +161,7 @@ class Containerd:
         with contextlib.suppress(CRIError, TimeoutError):
             asyncio.run(asyncio.wait_for(self._remove_sandboxes(), 30))
         self.stop()
+        self._end_shims()
         subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
         unmount_below(self.folder)
 
