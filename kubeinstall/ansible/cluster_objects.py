@@ -19,6 +19,8 @@ READ = ["get", "list", "watch"]
 
 
 UPLOAD_CONFIG, BOOTSTRAP_TOKEN, ADDON = "upload-config", "bootstrap-token", "addon"
+#: Key in kubeadm-config of what only our own hosts read.
+JOIN_FACTS = "kubeinstall"
 PHASES = (UPLOAD_CONFIG, BOOTSTRAP_TOKEN, ADDON)
 
 
@@ -31,8 +33,7 @@ def cluster_objects(config: Object, phases: Collection[str] = PHASES) -> list[Ob
         objects += _bootstrap()
     if ADDON in phases:
         objects += _pod_network()
-        if config.get("host"):
-            objects += _node_components()
+        objects += _node_components()
         objects += [] if config["cluster"]["dns"].get("disabled") else _dns(config)
     return objects
 
@@ -131,11 +132,30 @@ def _configuration(config: Object) -> list[Object]:
     members = [_subject("Group", NODES_GROUP), _subject("Group", TOKEN_GROUP)]
     kubelet = {"apiVersion": KUBELET, **config["kubelet"], "kind": "KubeletConfiguration"}
     return [
-        _config_map("kubeadm-config", {"ClusterConfiguration": _yaml(config["cluster"])}),
+        _config_map(
+            "kubeadm-config",
+            {
+                "ClusterConfiguration": _yaml(config["cluster"]),
+                JOIN_FACTS: _yaml(join_facts(config)),
+            },
+        ),
         *_readable("kubeadm:nodes-kubeadm-config", "kube-system", "kubeadm-config", members),
         _config_map("kubelet-config", {"kubelet": _yaml(kubelet)}),
         *_readable("kubeadm:kubelet-config", "kube-system", "kubelet-config", members),
     ]
+
+
+def join_facts(config: Object) -> Object:
+    """What a host that joins by hand must know besides kubeadm's documents: etcd's members (none where the datastore
+    is a file), the proxy's settings, and the images that nodes have."""
+    host, proxy = config.get("host") or {}, config.get("proxy") or {}
+    facts: Object = {
+        "etcd": {"members": (host.get("etcd") or {}).get("members") or {}},
+        "proxy": {key: value for key, value in proxy.items() if key not in ("apiVersion", "kind")},
+    }
+    if host.get("images"):
+        facts["images"] = host["images"]
+    return facts
 
 
 def cluster_info(kubeconfig: str) -> Object:

@@ -14,6 +14,7 @@ from kubeinstall.cli import (
     image,
     init,
     inventory,
+    join,
     kubeconfig,
     node,
     reset,
@@ -43,6 +44,7 @@ and take it off again with `kubeinstall reset`. Commands and flags are kubeadm's
 )
 
 app.add_typer(init.app, name="init")
+app.command("join")(join.join)
 app.command("reset")(reset.reset)
 app.command("apply")(apply.apply)
 app.add_typer(inventory.app, name="inventory")

@@ -29,8 +29,7 @@ No registry is needed for the images that were made here: {images}. Try:
 """
 
 _JOIN = """
-Then you can join any number of worker nodes by running the following on each as root
-(the join command comes with the next release; token and hash are valid now):
+Then you can join any number of worker nodes by running the following on each as root:
 
 {command}
 """
