@@ -27,10 +27,13 @@ import time
 import uuid
 from pathlib import Path
 
+# Several sets of hosts can be up on one machine: each with a tag (three letters at most) and a network of its own.
+TAG = os.environ.get("KUBEINSTALL_HOSTS_TAG", "")
 CACHE = Path(os.environ.get("KUBEINSTALL_HOSTS_CACHE", "/var/cache/kubeinstall-hosts"))
-STATE = Path(os.environ.get("KUBEINSTALL_HOSTS_STATE", "/var/lib/kubeinstall-hosts"))
-NETWORK = ipaddress.ip_network("10.123.0.0/24")
-BRIDGE = "kihosts0"
+STATE = Path(os.environ.get("KUBEINSTALL_HOSTS_STATE", f"/var/lib/kubeinstall-hosts{TAG}"))
+NETWORK = ipaddress.ip_network(os.environ.get("KUBEINSTALL_HOSTS_NETWORK", "10.123.0.0/24"))
+BRIDGE = f"kihosts{TAG or 0}"
+TABLE = f"kubeinstall-hosts{TAG}"
 CA_BUNDLE = (
     "/etc/ssl/certs/ca-certificates.crt"  # a mirror may have a certificate of this machine's own CA
 )
@@ -182,7 +185,7 @@ def make_root(name: str, lower: Path, key: Path) -> None:
 
 def make_namespace(name: str, address: str) -> None:
     """A network namespace with eth0 on the bridge."""
-    namespace, outside = f"ki-{name}", f"kiv{address.rpartition('.')[2]}"
+    namespace, outside = f"ki{TAG}-{name}", f"kiv{TAG}{address.rpartition('.')[2]}"
     if not Path(f"/run/netns/{namespace}").exists():
         run("ip", "link", "del", outside, check=False)  # a namespace that just went takes its time
         run("ip", "netns", "add", namespace)
@@ -208,7 +211,7 @@ def boot(name: str) -> None:
         "--keep-unit",
         "--boot",
         f"--machine={name}",
-        f"--network-namespace-path=/run/netns/ki-{name}",
+        f"--network-namespace-path=/run/netns/ki{TAG}-{name}",
         "--capability=all",
         "--system-call-filter=@keyring bpf add_key keyctl",
         "--private-users=no",
@@ -235,7 +238,7 @@ def boot(name: str) -> None:
 def launch(name: str, command: list[str]) -> None:
     """Move into own cgroups of every v1 hierarchy (so that hosts do not share /kubepods), then become the host."""
     for hierarchy in hierarchies():
-        group = hierarchy / f"kubeinstall-hosts-{name}"
+        group = hierarchy / f"kubeinstall-hosts{TAG}-{name}"
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / setting).exists():
@@ -322,7 +325,7 @@ def down(names: list[str]) -> None:
         root = STATE / name / "root"
         # Volumes that the kubelet mounted inside live in the host's own mount namespace and went with it.
         run("umount", "-l", str(root), check=False)
-        run("ip", "netns", "del", f"ki-{name}", check=False)
+        run("ip", "netns", "del", f"ki{TAG}-{name}", check=False)
         remove_cgroups(name)
         shutil.rmtree(STATE / name, ignore_errors=True)
     if not list(STATE.glob("*/address")):
@@ -333,7 +336,7 @@ def down(names: list[str]) -> None:
 def remove_cgroups(name: str) -> None:
     """The host's cgroups, deepest first."""
     for hierarchy in hierarchies():
-        group = hierarchy / f"kubeinstall-hosts-{name}"
+        group = hierarchy / f"kubeinstall-hosts{TAG}-{name}"
         for path in sorted(group.rglob("*"), key=lambda p: len(p.parts), reverse=True):
             if path.is_dir():
                 remove_group(path)
