@@ -18,6 +18,7 @@ from kubeinstall.cli import (
     kubeconfig,
     node,
     reset,
+    secrets_encryption,
     token,
     version,
 )
@@ -50,6 +51,7 @@ app.command("apply")(apply.apply)
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
+app.add_typer(secrets_encryption.app, name="secrets-encryption")
 app.add_typer(config.app, name="config")
 app.add_typer(kubeconfig.app, name="kubeconfig")
 app.add_typer(node.app, name="node")
