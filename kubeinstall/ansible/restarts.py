@@ -1,4 +1,4 @@
-"""Restarting what runs on changed files: services whose settings, certificates or keys are not those they started with."""
+"""Restarting what runs on changed files: settings, certificates or keys other than those a service started with."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import typer
 
 from kubeinstall.cli import (
     apply,
+    backup,
     certs,
     component,
     config,
@@ -52,6 +53,8 @@ app.add_typer(inventory.app, name="inventory")
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.add_typer(secrets_encryption.app, name="secrets-encryption")
+app.add_typer(backup.app, name="backup")
+app.command("restore")(backup.restore)
 app.add_typer(config.app, name="config")
 app.add_typer(kubeconfig.app, name="kubeconfig")
 app.add_typer(node.app, name="node")

@@ -35,7 +35,7 @@ def add_key(document: Object) -> Object:
     for entry in _entries(changed):
         provider, body = _first(entry)
         made = new_key(_next_name([name for _, name in keys(entry)]))
-        if len(body["keys"]) > 1 and _pending(body):
+        if _pending(entry):
             continue  # an earlier run added it
         if provider != "secretbox":
             entry["providers"].insert(1, {"secretbox": {"keys": [made]}})
@@ -82,9 +82,9 @@ def _first(entry: Object) -> tuple[str, Object]:
     return kind, body
 
 
-def _pending(body: Object) -> bool:
+def _pending(entry: Object) -> bool:
     """Whether a key that is not first is newer than the first."""
-    first, *others = (_number(key["name"]) for key in body["keys"])
+    first, *others = (_number(name) for _, name in keys(entry))
     return any(other > first for other in others)
 
 
