@@ -9,10 +9,14 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
+from kubeinstall.runtime.lean import import_structlog
 
 if TYPE_CHECKING:
+    import structlog
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+else:
+    structlog = import_structlog()
 
 LEVELS = {
     "debug": logging.DEBUG,
