@@ -12,6 +12,7 @@ from kubeinstall.cli import (
     certs,
     component,
     config,
+    etcd,
     image,
     init,
     inventory,
@@ -50,6 +51,7 @@ app.command("join")(join.join)
 app.command("reset")(reset.reset)
 app.command("apply")(apply.apply)
 app.add_typer(inventory.app, name="inventory")
+app.add_typer(etcd.app, name="etcd")
 app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.add_typer(secrets_encryption.app, name="secrets-encryption")

@@ -74,6 +74,7 @@ def ssh_environment() -> dict[str, str]:
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=120s -o ServerAliveInterval=5 "
         "-o ServerAliveCountMax=3",
         "ANSIBLE_TIMEOUT": "10",
+        "ANSIBLE_SSH_RETRIES": "2",
         "ANSIBLE_FORKS": "30",
     }
 
