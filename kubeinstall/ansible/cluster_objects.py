@@ -147,10 +147,11 @@ def _configuration(config: Object) -> list[Object]:
 
 def join_facts(config: Object) -> Object:
     """What a host that joins by hand must know besides kubeadm's documents: etcd's members (none where the datastore
-    is a file), the proxy's settings, and the images that nodes have."""
+    is a file) and whether control planes are members, the proxy's settings, and the images that nodes have."""
     host, proxy = config.get("host") or {}, config.get("proxy") or {}
+    members = (host.get("etcd") or {}).get("members") or {}
     facts: Object = {
-        "etcd": {"members": (host.get("etcd") or {}).get("members") or {}},
+        "etcd": {"members": members, "stacked": "etcd" in (host.get("roles") or ())},
         "proxy": {key: value for key, value in proxy.items() if key not in ("apiVersion", "kind")},
     }
     if host.get("images"):

@@ -102,7 +102,7 @@ async def _tell(client: ApiClient, members: dict[str, str], *, check: bool) -> O
     known = (facts.get("etcd") or {}).get("members") or {}
     if {**known, **members} == known:
         return outcome
-    facts["etcd"] = {"members": {**known, **members}}
+    facts["etcd"] = {**(facts.get("etcd") or {}), "members": {**known, **members}}
     outcome.add("update ConfigMap kube-system/kubeadm-config")
     if not check:
         text = yaml.safe_dump(facts, sort_keys=True, default_flow_style=False)

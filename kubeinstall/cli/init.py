@@ -50,6 +50,15 @@ def init(
     ] = "",
     token: Annotated[str, typer.Option(help="The bootstrap token; random unless given.")] = "",
     token_ttl: Annotated[str, typer.Option(help="Its life (24h0m0s); 0 never expires.")] = "",
+    upload_certs: Annotated[
+        bool, typer.Option("--upload-certs", help="Share the certificates with control planes.")
+    ] = False,
+    certificate_key: Annotated[
+        str, typer.Option(help="Encrypts them; random unless given (certs certificate-key).")
+    ] = "",
+    skip_certificate_key_print: Annotated[
+        bool, typer.Option("--skip-certificate-key-print", help="Do not print that key.")
+    ] = False,
     skip_token_print: Annotated[bool, typer.Option(help="Do not print the token.")] = False,
     dry_run: DryRun = False,
     ignore_preflight_errors: Ignore = None,
@@ -69,6 +78,7 @@ def init(
                 "bindPort": apiserver_bind_port,
             },
             "nodeRegistration": {"name": node_name, "criSocket": cri_socket},
+            "certificateKey": certificate_key,
             "skipPhases": split(skip_phases),
             "bootstrapTokens": _tokens(token, token_ttl),
         },
@@ -86,8 +96,11 @@ def init(
     )
     loaded = settings.load(config)
     context.obj = _Run(loaded, dry_run, split(ignore_preflight_errors), verbose)
+    context.obj.show_key = not skip_certificate_key_print
     if context.invoked_subcommand is None:
         context.obj.run(show_token=not skip_token_print)
+        if upload_certs and not context.obj.dry_run:
+            context.obj.upload_certs()
 
 
 @app.command("phase")
@@ -112,6 +125,9 @@ def phase(
     run: _Run = context.obj
     if name == "show-join-command":
         write(run.join_command())
+        return
+    if name == "upload-certs":
+        run.upload_certs()
         return
     run.run(selection=select_one(name))
 
@@ -143,6 +159,21 @@ class _Run:
         self.dry_run = dry_run or bool(config.init.get("dryRun"))
         self.ignored = ignored
         self.verbose = verbose
+        self.show_key = True
+
+    def upload_certs(self) -> None:
+        """`upload-certs`: the cluster's authorities, encrypted, for two hours."""
+        from kubeinstall.provision.join_upload import upload_certificates
+
+        pki = Path(self.config.cluster["certificatesDir"])
+        given = str(self.config.init.get("certificateKey") or "")
+        if self.dry_run:
+            write("[upload-certs] Would store the certificates in Secret kubeadm-certs")
+            return
+        key = upload_certificates(ADMIN, pki, given)
+        write('[upload-certs] Storing the certificates in Secret "kubeadm-certs" in "kube-system"')
+        if self.show_key:
+            write(f"[upload-certs] Using certificate key:\n{key}")
 
     def run(self, *, selection: Any = None, show_token: bool = True) -> None:
         """Run and say how it went; exits with kubeadm's code when it did not go well."""

@@ -32,6 +32,9 @@ def create(
     print_join_command: Annotated[
         bool, typer.Option(help="Print the whole join command instead of the token.")
     ] = False,
+    certificate_key: Annotated[
+        str, typer.Option(help="With --print-join-command: print the command of a control plane.")
+    ] = "",
     kubeconfig: AdminKubeconfig = ADMIN,
 ) -> None:
     """Create a bootstrap token and print it."""
@@ -58,7 +61,10 @@ def create(
     )
     if print_join_command:
         address = tokens.server_address(kubeconfig)
-        write(join_command(address, str(made), tokens.authority_pin(kubeconfig)))
+        command = join_command(address, str(made), tokens.authority_pin(kubeconfig))
+        if certificate_key:
+            command += f" \\\n\t--control-plane --certificate-key {certificate_key}"
+        write(command)
     else:
         write(str(made))
 

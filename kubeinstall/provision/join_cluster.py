@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -121,7 +122,7 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
         "kubelet": {**cluster.kubelet, "apiVersion": KUBELET},
         "proxy": {"apiVersion": PROXY, **(cluster.facts.get("proxy") or {})},
         "host": {
-            "roles": ["control-plane", "etcd", "node"] if plane is not None else ["node"],
+            "roles": _roles(cluster, control_plane=plane is not None),
             "etcd": _etcd(cluster, name, address) if plane is not None else {},
             "balancer": "",
             "servers": {"cluster": urlsplit(found.server).netloc},
@@ -133,9 +134,17 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
 
 def require_shared_datastore(cluster: Cluster) -> None:
     """`JoinError` unless another control plane can be: all must read and write one datastore."""
-    etcd = cluster.configuration["etcd"]
-    members = (cluster.facts.get("etcd") or {}).get("members")
-    if members or etcd.get("external"):
+    external = cluster.configuration["etcd"].get("external") or {}
+    if external:
+        files = (external.get(name) for name in ("caFile", "certFile", "keyFile"))
+        absent = [file for file in files if file and not Path(file).is_file()]
+        if absent:
+            raise JoinError(
+                f"{', '.join(absent)} not found: copy the external etcd's files to this host, they are not shared "
+                "through the cluster"
+            )
+        return
+    if (cluster.facts.get("etcd") or {}).get("members"):
         return
     raise JoinError(
         "this cluster keeps its state in a file on its only control plane (SQLite), which a second one cannot share. "
@@ -151,12 +160,23 @@ def _own(configuration: Object, address: str, name: str, *, control_plane: bool)
     return {**configuration, "apiServer": server}
 
 
+def _roles(cluster: Cluster, *, control_plane: bool) -> list[str]:
+    if not control_plane:
+        return ["node"]
+    etcd = cluster.facts.get("etcd") or {}
+    stacked = etcd.get("stacked") and not cluster.configuration["etcd"].get("external")
+    return ["control-plane", *(["etcd"] if stacked else []), "node"]
+
+
 def _etcd(cluster: Cluster, name: str, address: str) -> Object:
     if cluster.configuration["etcd"].get("external"):
         return {}
     from kubeinstall.pki.identity import join_host_port
 
-    members = {**((cluster.facts.get("etcd") or {}).get("members") or {}), name: address}
+    etcd = cluster.facts.get("etcd") or {}
+    members = {**(etcd.get("members") or {})}
+    if etcd.get("stacked"):
+        members[name] = address
     ordered = sorted(members, key=lambda member: member != name)
     urls = [f"https://{join_host_port(members[member], 2379)}" for member in ordered]
     return {"members": members, "client_urls": urls}

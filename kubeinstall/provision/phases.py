@@ -68,6 +68,7 @@ PHASES = (
     Phase("addon", "Install what a conforming cluster needs: cluster DNS, pod network", "addon"),
     Phase("mark-control-plane", "Wait for the node and mark it", "mark-control-plane"),
     Phase("images", "Build and import local images", "images"),
+    Phase("upload-certs", "Share the certificates with control planes that join", "upload-certs"),
     Phase("show-join-command", "Show the join command", "show-join-command"),
 )
 _BY_NAME = {phase.name: phase for phase in PHASES}
