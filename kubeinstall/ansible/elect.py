@@ -15,12 +15,14 @@ Object = dict[str, Any]
 @dataclass(frozen=True)
 class Decision:
     """`first`: the control plane that acts for the cluster. `carry`: authorities must be made or copied.
-    `etcd_new`: the datastore is started for the first time. `token`: some node must bootstrap."""
+    `etcd_new`: the datastore is started for the first time. `token`: some node must bootstrap.
+    `serving`: control planes whose API server runs."""
 
     first: str
     carry: bool
     etcd_new: bool
     token: bool
+    serving: tuple[str, ...]
 
 
 def decide(
@@ -57,4 +59,5 @@ def decide(
         not fact["joined"] and "control-plane" not in configs[host]["host"]["roles"]
         for host, fact in facts.items()
     )
-    return Decision(first, carry, new, bootstrapping)
+    serving = tuple(name for name in here if facts[name].get("serving"))
+    return Decision(first, carry, new, bootstrapping, serving)

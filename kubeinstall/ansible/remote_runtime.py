@@ -82,6 +82,11 @@ def shell(script: str) -> str:
 
 def unpack_script(identity: str, python: str, archive: str) -> str:
     """Unpack the archive (a path on the host, removed at the end) and switch to it."""
+    return stage_script(identity, python, archive) + switch_script(identity)
+
+
+def stage_script(identity: str, python: str, archive: str) -> str:
+    """Unpack the archive beside what is in use."""
     name, version, source = shlex.quote(identity), shlex.quote(python), shlex.quote(archive)
     return f"""
 set -eu
@@ -98,12 +103,25 @@ printf 'home = /usr/bin\\ninclude-system-site-packages = false\\n' > "$new/pyven
 printf '#!/bin/sh\\nexec {PYTHON} -m kubeinstall "$@"\\n' > "$new/bin/kubeinstall"
 chmod 755 "$new/bin/kubeinstall"
 mv "$new" {name}
+"""
+
+
+def switch_script(identity: str) -> str:
+    """Use a runtime that is there, atomically. The one before stays, named by `previous`; older ones go."""
+    name = shlex.quote(identity)
+    return f"""
+set -eu
+cd {HOME}
 before=$(readlink current || true)
-ln -sfn {name} .current
-mv -T .current current
+if [ "$before" != {name} ]; then
+    ln -sfn {name} .current
+    mv -T .current current
+    if [ -n "$before" ]; then ln -sfn "$before" .previous; mv -T .previous previous; fi
+fi
+kept=$(readlink previous || true)
 mkdir -p /usr/local/bin
 ln -sfn {HOME}/current/bin/kubeinstall /usr/local/bin/kubeinstall
 for old in *; do
-    case "$old" in {name}|current|"$before") ;; *) rm -rf "$old" ;; esac
+    case "$old" in {name}|current|previous|"$kept") ;; *) rm -rf "$old" ;; esac
 done
 """

@@ -7,7 +7,9 @@ functions that the roles of a single host call too. Between the stages hosts dep
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from kubeinstall.ansible.outcome import Outcome, from_changes
 from kubeinstall.ansible.packages import ensure_lists, ensure_packages
 from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
 from kubeinstall.ansible.runtime_service import ensure_runtime
+from kubeinstall.ansible.services import unit_active
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
 
@@ -57,6 +60,7 @@ _SERVER_PHASES = (
     "apiserver-etcd-client",
 )
 _SERVER_SECONDS = 120.0
+_NOTICED_SECONDS = 2.5  # until every balancer has found that a server is back
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -78,14 +82,17 @@ def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
             outcome.extend(balancer.ensure_balancer(url, config["host"]["servers"], check=check))
     outcome.facts["authorities"] = authorities.fingerprints(config)
     outcome.facts["etcd_data"] = etcd.has_data(config)
+    outcome.facts["serving"] = "control-plane" in roles and unit_active("kube-apiserver")
     outcome.facts["joined"] = (paths.KUBERNETES / "kubelet.conf").exists()
     return outcome
 
 
-def serve(config: Object, files: Mapping[str, str], *, etcd_new: bool, check: bool) -> Outcome:
+def serve(
+    config: Object, files: Mapping[str, str], *, etcd_new: bool, serving: Sequence[str], check: bool
+) -> Outcome:
     """Certificates, etcd member, control plane: what a host of `kube_control_plane` or `etcd` runs.
 
-    Returns when this host's own API server is ready.
+    `serving` are the control planes whose API server ran when this run began. Returns when this host's own API server is ready.
     """
     roles = config["host"]["roles"]
     outcome = authorities.place_authorities(config, files, check=check)
@@ -98,9 +105,14 @@ def serve(config: Object, files: Mapping[str, str], *, etcd_new: bool, check: bo
         identity = identity_of(config)
         changes = ensure_kubeconfigs(paths.KUBERNETES, pki, identity, write=not check)
         outcome.extend(from_changes(changes))
+        own = config["init"]["nodeRegistration"]["name"]
+        others = [name for name in serving if name != own]
+        if others and ensure_components(config, CONTROL_PLANE, start=True, check=True).changed:
+            _others_serve(config, others)
         outcome.extend(ensure_components(config, CONTROL_PLANE, start=True, check=check))
         if not check and outcome.changed:
             wait_own_server()
+            time.sleep(_NOTICED_SECONDS if others else 0)
     return outcome
 
 
@@ -127,6 +139,28 @@ def join(config: Object, token: str, authority: str, *, check: bool) -> Outcome:
 def _authority(config: Object) -> str:
     path = Path(config["cluster"]["certificatesDir"]) / "ca.crt"
     return path.read_text() if path.exists() else ""
+
+
+def _others_serve(config: Object, others: Sequence[str]) -> None:
+    """Before this API server restarts, those that served when the run began must be ready again: so that what breaks
+    the first one stops there. KubeinstallError names the one that is not."""
+    import ssl
+    import urllib.request
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # only health is asked for, as the balancers do
+    for name in others:
+        url = f"https://{config['host']['servers'][name]}/readyz"
+        try:
+            with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+                ready = answer.status == HTTPStatus.OK
+        except OSError:
+            ready = False
+        if not ready:
+            raise KubeinstallError(
+                f"the API server of {name} is not ready, so this host's is not restarted; see to {name} first"
+            )
 
 
 def _preflight(config: Object, ignore: Sequence[str]) -> Outcome:

@@ -54,7 +54,10 @@ def run_apply(
         verbosity=options.verbosity,
         environment=ssh_environment(),
     )
-    with only_run(loaded.path), host_progress(console, hosts, verbosity=options.verbosity) as shown:
+    with (
+        only_run(loaded.path),
+        host_progress(console, hosts, verbosity=options.verbosity, changes=options.check) as shown,
+    ):
         result = run_play(play, shown)
     if not result.ok:
         show_failures(console, result, write_log("apply", result))

@@ -22,7 +22,8 @@ _STYLES = {"ok": "green", "changed": "yellow", "failed": "bold red", "unreachabl
 class HostLines:
     """One line a task and host: `a: [servers] Run etcd and the control plane: changed (9.1 s)`."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+    def __init__(self, console: Console, *, verbose: bool = False, changes: bool = False) -> None:
+        self._changes = changes or verbose
         self._console = console
         self._verbose = verbose
 
@@ -41,7 +42,7 @@ class HostLines:
         line.append(_MARKS[result.status], style=_STYLES[result.status])
         line.append(f" ({result.seconds:.1f} s)", style="dim")
         self._console.print(line, highlight=False)
-        for change in result.changes if self._verbose else ():
+        for change in result.changes if self._changes else ():
             self._console.print(f"    {change}", markup=False, highlight=False)
         for warning in result.warnings:
             self._console.print(f"    {warning}", style="yellow", markup=False, highlight=False)
@@ -55,10 +56,17 @@ class HostLines:
 class HostTable(HostLines):
     """Below the lines that matter, a table that is kept up to date."""
 
-    def __init__(self, console: Console, hosts: Sequence[str], *, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        hosts: Sequence[str],
+        *,
+        verbose: bool = False,
+        changes: bool = False,
+    ) -> None:
         from rich.live import Live
 
-        super().__init__(console, verbose=verbose)
+        super().__init__(console, verbose=verbose, changes=changes)
         self._cells: dict[str, dict[str, str]] = {host: {} for host in hosts}
         self._task = "starting Ansible"
         self._since = self._began = time.monotonic()
@@ -101,13 +109,13 @@ class HostTable(HostLines):
 
 @contextlib.contextmanager
 def host_progress(
-    console: Console, hosts: Sequence[str], *, verbosity: int = 0
+    console: Console, hosts: Sequence[str], *, verbosity: int = 0, changes: bool = False
 ) -> Iterator[Progress]:
     """The progress that fits the console."""
     if not console.is_terminal:
-        yield HostLines(console, verbose=verbosity > 0)
+        yield HostLines(console, verbose=verbosity > 0, changes=changes)
         return
-    table = HostTable(console, hosts, verbose=verbosity > 0)
+    table = HostTable(console, hosts, verbose=verbosity > 0, changes=changes)
     with table.live:
         yield table
 

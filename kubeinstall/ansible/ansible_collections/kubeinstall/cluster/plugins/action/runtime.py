@@ -53,6 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if present:
             return result
         result["changes"] = [f"install runtime {archive['id']} in {HOME}"]
+        if probe.runtime:
+            result["changes"].append("restart every component with it, one control plane at a time")
         if not self._task.check_mode:
             return self._install(result, probe)
         return result

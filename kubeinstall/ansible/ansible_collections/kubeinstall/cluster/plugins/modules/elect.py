@@ -43,6 +43,11 @@ etcd_new:
   description: Whether etcd is started for the first time.
   type: bool
   returned: success
+serving:
+  description: Control planes whose API server runs.
+  type: list
+  elements: str
+  returned: success
 token:
   description: Whether some node has to bootstrap.
   type: bool

@@ -56,6 +56,11 @@ options:
     description: Node to its labels and taints, for C(finish).
     type: dict
     default: {}
+  serving:
+    description: Control planes whose API server ran when this run began.
+    type: list
+    elements: str
+    default: []
 author:
   - kubeinstall
 """
@@ -88,6 +93,7 @@ SPEC: dict[str, Any] = {
     "token": {"type": "str", "default": "", "no_log": True},
     "authority": {"type": "str", "default": ""},
     "nodes": {"type": "dict", "default": {}},
+    "serving": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -98,7 +104,13 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
         case "prepare":
             return stages.prepare(config, params["ignore"], check=check)
         case "serve":
-            return stages.serve(config, params["files"], etcd_new=params["etcd_new"], check=check)
+            return stages.serve(
+                config,
+                params["files"],
+                etcd_new=params["etcd_new"],
+                serving=params["serving"],
+                check=check,
+            )
         case "restart_etcd":
             return etcd.restart_etcd(config, check=check)
         case "found":
