@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import os
@@ -27,7 +28,8 @@ def write(path: Path, manifest: Manifest, files: Mapping[str, Path], passphrase:
         with (
             open(partial, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as raw,
             _sealing(raw, passphrase) as stream,
-            tarfile.open(fileobj=stream, mode="w|gz", compresslevel=_LEVEL) as tar,
+            gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w|") as tar,
         ):
             data = manifest.encode()
             entry = tarfile.TarInfo(NAME)
@@ -62,7 +64,7 @@ def unpack(path: Path, passphrase: bytes, target: Path) -> Manifest:
     with _reading(path, passphrase) as tar:
         manifest = _manifest(tar)
         wanted = {member.name: member for member in manifest.members}
-        for entry in tar:
+        while (entry := tar.next()) is not None:  # after the manifest, which was read
             member = wanted.pop(entry.name, None)
             if member is None:
                 raise BackupError(f"{path}: has {entry.name}, which its manifest does not name")
@@ -87,13 +89,16 @@ def _reading(path: Path, passphrase: bytes) -> Iterator[tarfile.TarFile]:
     try:
         sealed = is_sealed(path)
         with path.open("rb") as raw:
-            stream = OpeningReader(raw, passphrase) if sealed else raw
-            with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|gz") as tar:
+            stream = cast("BinaryIO", OpeningReader(raw, passphrase) if sealed else raw)
+            with (
+                gzip.GzipFile("", "rb", fileobj=stream) as packed,
+                tarfile.open(fileobj=packed, mode="r|") as tar,
+            ):
                 yield tar
-                # To the end: only there a cut or changed file is noticed.
-                while stream.read(_BLOCK):
+                # To the end, where checksum and length stand: only there a cut or changed file is noticed.
+                while packed.read(_BLOCK):
                     pass
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BackupError(f"{path}: is damaged, or no backup: {error}") from error
 
 
