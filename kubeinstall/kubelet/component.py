@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from kubeinstall import KUBERNETES_VERSION
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
@@ -52,7 +53,7 @@ from kubeinstall.runtime.endpoints import serve_endpoints
 from kubeinstall.runtime.logs import get_logger
 
 PODS, SERVICES = "v1/pods", "v1/services"
-USER_AGENT = "kubelet/v1.36.0 (linux) kubeinstall"
+USER_AGENT = f"kubelet/{KUBERNETES_VERSION} (linux) kubeinstall"
 HOUSEKEEPING_SECONDS = 60.0
 RUNTIME_SILENCE_SECONDS = 180.0
 KEEP_SECONDS = 5.0

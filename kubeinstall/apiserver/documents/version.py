@@ -6,14 +6,15 @@ import platform
 import sys
 from functools import cache
 
+from kubeinstall import KUBERNETES_VERSION
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.core import Core
 from kubeinstall.apiserver.http import Exchange
 from kubeinstall.apiserver.respond import send_object
 
 #: The release of Kubernetes whose API this is.
-MAJOR, MINOR = "1", "36"
-GIT_VERSION = "v1.36.0"
+GIT_VERSION = KUBERNETES_VERSION
+MAJOR, MINOR = GIT_VERSION.removeprefix("v").split(".")[:2]
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kubeinstall import KUBERNETES_VERSION
 from kubeinstall.api.times import now
 from kubeinstall.api.types import Object
 from kubeinstall.kubelet.machine import Machine
 
-VERSION = "v1.36.0"
+VERSION = KUBERNETES_VERSION
 MAX_IMAGES = 50
 MAX_NAMES = 5
 
