@@ -30,7 +30,7 @@ CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 #: kubeadm's.
 RETRY_SECONDS = 5.0
 #: A token that was just made is signed within moments; one that is not signed after this long never will be.
-SIGNATURE_SECONDS = 20.0
+SIGNATURE_SECONDS = 15.0
 #: Certificates are valid from five minutes before they were made; tokens and leases want better clocks than that.
 MAX_SKEW = 30.0
 
@@ -118,12 +118,13 @@ def _signed_info(server: str, token: BootstrapToken, seconds: float, say: Say) -
             why = _why_unsigned(server, answer, token)
             if answer.status == 200:
                 signature_deadline = signature_deadline or now + SIGNATURE_SECONDS
-        if now >= min(deadline, signature_deadline or deadline):
+        left = min(deadline, signature_deadline or deadline) - time.monotonic()
+        if left <= 0:
             raise DiscoveryError(why)
         if why != said:
-            say(f"{why.splitlines()[0]}; trying again for up to {deadline - now:.0f} s")
+            say(f"{why.splitlines()[0]}; trying again for up to {left:.0f} s")
             said = why
-        time.sleep(min(RETRY_SECONDS, max(deadline - now, 0.1)))
+        time.sleep(min(RETRY_SECONDS, left))
 
 
 def _why_unsigned(server: str, answer: Answer, token: BootstrapToken) -> str:

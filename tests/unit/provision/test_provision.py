@@ -38,7 +38,8 @@ def test_every_phase_has_its_tag_in_the_playbook_or_a_role() -> None:
             tasks = shared("roles") / role["role"] / "tasks/main.yml"
             for task in yaml.safe_load(tasks.read_text()):
                 tags.update(task.get("tags", []))
-    known = {phase.tag for phase in PHASES} - {"show-join-command"}
+    # These two talk to the cluster from here, without a play.
+    known = {phase.tag for phase in PHASES} - {"show-join-command", "upload-certs"}
     assert known <= tags
 
 
