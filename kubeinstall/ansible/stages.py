@@ -92,7 +92,8 @@ def serve(
 ) -> Outcome:
     """Certificates, etcd member, control plane: what a host of `kube_control_plane` or `etcd` runs.
 
-    `serving` are the control planes whose API server ran when this run began. Returns when this host's own API server is ready.
+    `serving` are the control planes whose API server ran when this run began. Returns when this host's own server is
+    ready.
     """
     roles = config["host"]["roles"]
     outcome = authorities.place_authorities(config, files, check=check)
