@@ -61,13 +61,19 @@ def renew(
     ],
     cert_dir: CertDir = PKI,
     config: ConfigFile = None,
+    within: Annotated[
+        str,
+        typer.Option(help="Only those that end within this time, such as 720h; else all named."),
+    ] = "",
+    restart: Annotated[
+        bool,
+        typer.Option(help="Restart the components that use them, and see that they do."),
+    ] = True,
 ) -> None:
-    """Issue certificates afresh, whatever is left of their life.
-
-    Run `kubeinstall init` afterwards: it restarts just the components whose certificates changed.
-    """
-    from kubeinstall.pki.expiry import renew as renew_one
+    """Issue certificates afresh, and restart just the components that use them."""
+    from kubeinstall.config.durations import parse_duration
     from kubeinstall.pki.expiry import renewable
+    from kubeinstall.provision import renewal
 
     identity = _identity(config)
     chosen = renewable(identity) if names == ["all"] else names
@@ -77,13 +83,17 @@ def renew(
             f"there is no certificate {unknown[0]!r}; choose from "
             f"{', '.join(renewable(identity))}, all"
         )
-    for name in chosen:
-        change = renew_one(KUBERNETES, cert_dir, identity, name)
-        write(f"certificate {name} renewed: {change.path}")
-    write(
-        "\nDone renewing certificates. Run `kubeinstall init` with your configuration again: it "
-        "restarts the components that use them."
-    )
+    if within:
+        ending = renewal.due(KUBERNETES, cert_dir, identity, parse_duration(within))
+        chosen = [name for name in chosen if name in ending]
+        if not chosen:
+            write(f"no certificate ends within {within}; nothing to renew")
+            return
+    renewal.renew_all(KUBERNETES, cert_dir, identity, chosen, write)
+    if restart and cert_dir == PKI and (KUBERNETES / "components.yaml").exists():
+        renewal.apply_renewed(chosen, write)
+        return
+    write("Done. Components that run with the old ones must be restarted: kubeinstall init")
 
 
 @app.command("certificate-key")
