@@ -60,7 +60,7 @@ def wait_serving(config: Object, *, seconds: float) -> Outcome:
     if "control-plane" in roles:
         _wait_server(deadline)
     if "node" in roles:
-        _wait_node(config["init"]["nodeRegistration"]["name"], deadline)
+        wait_node_version(config["init"]["nodeRegistration"]["name"], deadline)
     outcome = Outcome()
     outcome.facts["upgraded_seconds"] = round(time.time() - since, 1) if since else 0.0
     return outcome
@@ -97,7 +97,9 @@ def _wait_server(deadline: float) -> None:
     with_client(paths.KUBERNETES / "scheduler.conf", nothing, left)
 
 
-def _wait_node(name: str, deadline: float) -> None:
+def wait_node_version(name: str, deadline: float) -> None:
+    """Return when the node is Ready with this version, as its own credentials see it."""
+
     async def work(client: ApiClient) -> Outcome:
         while True:
             why = await _node_lacks(client, name)

@@ -22,6 +22,7 @@ from kubeinstall.cli import (
     reset,
     secrets_encryption,
     token,
+    upgrade,
     version,
 )
 from kubeinstall.config import ConfigError
@@ -60,6 +61,7 @@ app.command("restore")(backup.restore)
 app.add_typer(config.app, name="config")
 app.add_typer(kubeconfig.app, name="kubeconfig")
 app.add_typer(node.app, name="node")
+app.add_typer(upgrade.app, name="upgrade")
 app.add_typer(component.app, name="component")
 app.add_typer(image.app, name="image")
 app.command("version")(version.version)
