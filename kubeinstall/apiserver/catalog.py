@@ -48,6 +48,7 @@ class Catalog:
         self._groups: dict[tuple[str, str], int] = {}
         self._discovery: Discovery | None = None
         self._openapi: OpenAPI | None = None
+        self._others: dict[Served, list[Served]] = {}
         for resource in resources.builtin():
             self.add(resource, resources.find_storage(resource))
 
@@ -55,6 +56,7 @@ class Catalog:
         """Begin to serve a resource (again)."""
         key = (resource.group, resource.version, resource.name)
         self._discovery = self._openapi = None
+        self._others.clear()
         if key not in self._served:
             self._groups[key[:2]] = self._groups.get(key[:2], 0) + 1
         names = f'"kind":"{{}}","apiVersion":"{resource.api_version}",'
@@ -72,6 +74,7 @@ class Catalog:
         """Cease to serve a resource."""
         key = (resource.group, resource.version, resource.name)
         self._discovery = self._openapi = None
+        self._others.clear()
         if self._served.pop(key, None) is not None:
             self._groups[key[:2]] -= 1
 
@@ -103,6 +106,20 @@ class Catalog:
     def of(self, resource: Resource) -> Served:
         """How `resource` is served. Raises `KeyError` for one that is not."""
         return self._served[resource.group, resource.version, resource.name]
+
+    def others(self, served: Served) -> list[Served]:
+        """The other versions, in whatever group, that show the same objects."""
+        found = self._others.get(served)
+        if found is None:
+            storage = (served.storage.group, served.storage.name)
+            found = self._others[served] = [
+                one
+                for one in self._served.values()
+                if one is not served
+                and one.stored
+                and (one.storage.group, one.storage.name) == storage
+            ]
+        return found
 
     def has_version(self, group: str, version: str) -> bool:
         """Whether anything is served under this group and version."""

@@ -96,6 +96,7 @@ class APIServer(Component[ApiServerSettings]):
             core.streams.end_all()
             await server.stop(_STOP_GRACE)
             await core.kubelets.close()
+            await core.services.admission.close()
 
     def _build(self, store: Store, cacher: Cacher) -> Core:
         settings = self.settings

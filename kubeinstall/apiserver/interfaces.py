@@ -75,6 +75,10 @@ class AdmissionChain(Protocol):
         """Let plug-ins refuse the object in its final form."""
         ...
 
+    async def close(self) -> None:
+        """Close the plug-ins' connections."""
+        ...
+
 
 class Hooks(Protocol):
     """What a resource does around its writes beyond strategy and validation: allocations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 from kubeinstall.api import apply, codec, defaults
 from kubeinstall.api.resources import Resource
@@ -186,6 +187,11 @@ class LocalRegistry:
         observers.append((served, callback))
         if len(observers) == 1:
             cache.subscribe(ALL, lambda _kind, event: _tell(observers, event))
+
+    def versions(self, resource: Resource) -> Sequence[Served]:
+        """See `Registry.versions`."""
+        served = self._engine.catalog.of(resource)
+        return [served, *self._engine.catalog.others(served)]
 
     async def admit(self, attributes: AdmissionAttributes) -> None:
         """See `Registry.admit`."""

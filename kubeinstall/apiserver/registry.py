@@ -8,12 +8,15 @@ the server's own identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.request import AdmissionAttributes, User
+
+if TYPE_CHECKING:
+    from kubeinstall.apiserver.catalog import Served
 
 Objects = list[Object]
 Mutate = Callable[[Object], Object | None]
@@ -100,6 +103,11 @@ class Registry(Protocol):
         """Call `callback(old, new)` for every current object (old None) at once, then for every
         change, synchronously and in order; `new` is None on deletion. The objects are shared
         between observers: do not change them. Must not block or raise."""
+        ...
+
+    def versions(self, resource: Resource) -> Sequence[Served]:
+        """How the objects of `resource` are served: every version of every group, the resource's
+        own first."""
         ...
 
     async def admit(self, attributes: AdmissionAttributes) -> None:

@@ -203,6 +203,31 @@ class AdmissionAttributes:
     dry_run: bool = False
     options: Object = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    #: The version that the request named, where it may be another than the stored one.
+    requested: Resource | None = None
+    #: Set while mutating plug-ins run; says whether they shall run again.
+    reinvocation: Reinvocation = field(default_factory=lambda: Reinvocation())
+
+
+@dataclass(slots=True)
+class Reinvocation:
+    """Whether the mutating phase runs a second time, and which webhooks and policies take part.
+
+    `previous` are those that asked to be called again and have been called; `due` are those that
+    will be, since something changed the object after them. `output` is what the last one left.
+    """
+
+    wanted: bool = False
+    again: bool = False
+    previous: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    output: Object | None = None
+
+    def changed(self) -> None:
+        """The object was changed: all before that care are called again."""
+        self.wanted = True
+        self.due |= self.previous
+        self.previous = set()
 
 
 @dataclass(slots=True)

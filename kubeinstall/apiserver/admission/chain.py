@@ -1,7 +1,7 @@
 """The plug-ins that are on, in upstream's order, and which of them a request concerns.
 
-Mutating webhooks and policies belong right behind `DefaultIngressClass`, validating ones right
-before `ResourceQuota` (`ORDER` names their places); checks against escalation of RBAC, which
+Mutating webhooks and policies stand behind what the server itself changes, validating ones right
+before `ResourceQuota`; checks against escalation of RBAC, which
 upstream does in the storage layer behind mutating admission, end the mutating phase.
 """
 
@@ -50,6 +50,10 @@ from kubeinstall.apiserver.admission.tenancy import (
     OwnerReferencesPermissionEnforcement,
     PodNodeSelector,
     PodTolerationRestriction,
+)
+from kubeinstall.apiserver.admission.webhooks import (
+    MutatingAdmissionWebhook,
+    ValidatingAdmissionWebhook,
 )
 from kubeinstall.apiserver.authz import Authorizer, escalation
 from kubeinstall.apiserver.authz.kinds import RBAC_GROUP
@@ -147,6 +151,11 @@ class Chain:
             plugins = self._mutators[key] = self._select(key, "mutate")
         for plugin in plugins:
             await plugin.mutate(attributes)
+        # A webhook or policy changed the object: plug-ins before it see the change (once).
+        if attributes.reinvocation.wanted and not attributes.reinvocation.again:
+            attributes.reinvocation.again = True
+            for plugin in plugins:
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: AdmissionAttributes) -> None:
         """Let plug-ins refuse the object in its final form."""
@@ -157,6 +166,11 @@ class Chain:
             plugins = self._validators[key] = self._select(key, "validate")
         for plugin in plugins:
             await plugin.validate(attributes)
+
+    async def close(self) -> None:
+        """Close the plug-ins' connections."""
+        for plugin in self.plugins:
+            await plugin.close()
 
     def _select(self, key: _Key, phase: str) -> tuple[Plugin, ...]:
         return tuple(
@@ -221,6 +235,8 @@ def _factories(
         "CertificateSubjectRestriction": CertificateSubjectRestriction,
         "DefaultIngressClass": lambda: DefaultIngressClass(registry),
         "DenyServiceExternalIPs": DenyServiceExternalIPs,
+        "MutatingAdmissionWebhook": lambda: MutatingAdmissionWebhook(registry, authorizer),
+        "ValidatingAdmissionWebhook": lambda: ValidatingAdmissionWebhook(registry, authorizer),
         "ResourceQuota": lambda: ResourceQuota(registry),
         "AlwaysDeny": AlwaysDeny,
     }

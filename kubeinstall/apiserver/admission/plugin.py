@@ -34,6 +34,9 @@ class Plugin:
     async def validate(self, attributes: AdmissionAttributes) -> None:
         """Raise to refuse the object in its final form."""
 
+    async def close(self) -> None:
+        """Give back what the plug-in holds: connections."""
+
 
 def refuse(attributes: AdmissionAttributes, why: str) -> Forbidden:
     """`pods "x" is forbidden: why`. An object without name yet is told by its generateName."""

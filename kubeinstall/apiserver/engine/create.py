@@ -37,6 +37,7 @@ async def create(
         dry_run=write.dry_run,
         options=write.options,
         warnings=write.warnings,
+        requested=served.resource,
     )
     obj = await engine.mutate(write, attributes)
     attempts = _GENERATE_ATTEMPTS if _needs_name(obj) else 1

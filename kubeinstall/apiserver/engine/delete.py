@@ -85,6 +85,7 @@ async def _admit(
         dry_run=write.dry_run,
         options=options,
         warnings=write.warnings,
+        requested=served.resource,
     )
     await engine.mutate(write, attributes)
     await engine.admit(write, attributes)

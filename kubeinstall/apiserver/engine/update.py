@@ -215,6 +215,7 @@ def attributes_of(
         dry_run=write.dry_run,
         options=write.options,
         warnings=write.warnings,
+        requested=served.resource,
     )
 
 

@@ -157,6 +157,11 @@ def _at(obj: Object, path: str) -> Any:
     return value
 
 
+def with_replicas(resource: Resource, obj: Object, replicas: int) -> Object:
+    """The workload with another number of replicas: what an admission plug-in made of its Scale."""
+    return _with(obj, _paths(resource)["specReplicasPath"], replicas)
+
+
 def _with(obj: Object, path: str, value: Any) -> Object:
     """A copy with another value at `path`; what is not on the way is shared."""
     name, _, rest = path.strip(".").partition(".")

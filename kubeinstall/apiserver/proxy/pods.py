@@ -62,7 +62,7 @@ async def _connect(
         AdmissionAttributes(
             resource=call.served.resource,
             operation=CONNECT,
-            object=None,
+            object=_options(call),
             old=None,
             user=call.user,
             name=info.name,
@@ -75,6 +75,21 @@ async def _connect(
     kubelet = core.kubelets.find(node)
     target = f"{path}?{urlencode(query)}" if query else path
     await tunnel(exchange, Backend(kubelet.host, kubelet.port, target, core.kubelets.tls))
+
+
+_TEXTS, _FLAGS = ("container",), ("stdin", "stdout", "stderr", "tty")
+
+
+def _options(call: Call) -> Object:
+    """PodExecOptions and the like, as admission sees them."""
+    query, lists = call.exchange.query, call.exchange.params
+    if call.info.subresource == "portforward":
+        return {"ports": [int(one) for one in lists.get("ports", []) if one.isdecimal()]}
+    found: Object = {name: query[name] for name in _TEXTS if query.get(name)}
+    found |= {name: True for name in _FLAGS if params.boolean(query.get(name))}
+    if call.info.subresource == "exec":
+        found["command"] = lists.get("command", [])
+    return found
 
 
 def _check_may_create(core: Core, call: Call) -> None:

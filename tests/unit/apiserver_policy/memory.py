@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
+from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.registry import Mutate, Observer
 from kubeinstall.apiserver.request import CREATE, AdmissionAttributes, User
@@ -114,6 +115,9 @@ class MemoryRegistry:
         self.observers.setdefault((resource.group, resource.name), []).append(callback)
         for obj in self._of(resource).values():
             callback(None, obj)
+
+    def versions(self, resource: Resource) -> list[Served]:
+        return [Served(resource, resource, b"", b"", same=True)]
 
     async def admit(self, attributes: AdmissionAttributes) -> None:
         self.admitted.append(attributes)
