@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -166,9 +167,15 @@ def _has_members(top: Path) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory; what somebody else removes meanwhile is as good as removed by us."""
+    """Remove a directory; what somebody else removes meanwhile is as good as removed by us.
 
-    def keep_on(_function: object, _path: str, info: Any) -> None:
+    A file system of its own that is mounted there stays mounted, empty.
+    """
+
+    def keep_on(_function: object, failed: str, info: Any) -> None:
+        busy = isinstance(info[1], OSError) and info[1].errno == errno.EBUSY
+        if busy and Path(failed) == path and path.is_mount():
+            return
         if not isinstance(info[1], FileNotFoundError):
             raise info[1]
 
