@@ -74,11 +74,11 @@ def test_second_run_changes_nothing(lab: Lab, capsys: pytest.CaptureFixture[str]
 
 def test_dry_run_tells_the_truth(lab: Lab) -> None:
     before = lab.run("a", "systemctl", "show", "kube-scheduler", "--property=MainPID", "--value")
-    argument = {"name": "leader-elect-retry-period", "value": "3s"}
+    argument = {"name": "parallel-binders", "value": "8"}
     lab.inventory(workers(lab), kubeinstall_cluster={"scheduler": {"extraArgs": [argument]}})
     first, _ = lab.apply("--check", "--diff")
     again, _ = lab.apply("--check", "--diff")
-    assert "+  leader-elect-retry-period: 3s" in first
+    assert "parallel-binders" in first
     assert changes(first) == changes(again)
     assert {host for host, count in changes(first).items() if count} == set(lab.control_planes), (
         first
