@@ -75,12 +75,12 @@ def run_back(
     if unknown:
         raise KubeinstallError(f"--limit: {', '.join(unknown)}: not in the inventory")
     hosts = [name for name in loaded.inventory.hosts if name in options.limit]
-    return _run(loaded, "upgrade-rollback", options, console, hosts)
+    return _run(loaded, "upgrade_rollback", options, console, hosts)
 
 
 def plan_upgrade(loaded: Loaded, options: UpgradeOptions, console: Console) -> list[HostPlan]:
     """Ask every host for its version. KubeinstallError when one does not answer."""
-    result, hosts = _run(loaded, "upgrade-plan", options, console)
+    result, hosts = _run(loaded, "upgrade_plan", options, console)
     if not result.ok:
         raise KubeinstallError("not every host could be asked; nothing was changed")
     return [_plan(host, result.facts[f"{_FOUND}{host}"]) for host in hosts]
