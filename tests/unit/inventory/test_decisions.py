@@ -1,0 +1,151 @@
+"""What a play decides, what etcd is told, and what a bare host is asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubeinstall.ansible import etcd
+from kubeinstall.ansible.authorities import FILES
+from kubeinstall.ansible.balancer import configuration
+from kubeinstall.ansible.components import component_settings
+from kubeinstall.ansible.elect import decide
+from kubeinstall.ansible.etcdctl import EtcdClient, Member, members_of
+from kubeinstall.ansible.inventory.derive import configuration_of
+from kubeinstall.ansible.remote_runtime import PROBE, incompatible, read_probe, shell
+from kubeinstall.errors import KubeinstallError
+from kubeinstall.provision import etcd as commands
+from kubeinstall.provision.etcd import MemberState, remove_member
+from tests.unit.inventory.test_inventory import inventory
+
+CONTROL = ("a", "b", "c")
+ALL = dict.fromkeys(FILES, "1")
+
+
+def facts(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Bare hosts, with changes."""
+    bare = {"authorities": {}, "etcd_data": False, "joined": False, "serving": False}
+    return {name: {**bare, **changes.get(name, {})} for name in "abcd"}
+
+
+def configs() -> dict[str, Any]:
+    found = inventory()
+    return {name: configuration_of(found, name) for name in found.hosts}
+
+
+def test_bare_hosts_become_a_new_cluster() -> None:
+    decision = decide(configs(), facts(), CONTROL, CONTROL)
+    assert (decision.first, decision.carry, decision.etcd_new, decision.token) == (
+        "a",
+        True,
+        True,
+        True,
+    )
+
+
+def test_a_running_cluster_is_left_alone() -> None:
+    there = {"authorities": ALL, "etcd_data": True, "joined": True, "serving": True}
+    decision = decide(
+        configs(), facts(a=there, b=there, c=there, d={"joined": True}), CONTROL, CONTROL
+    )
+    assert (decision.carry, decision.etcd_new, decision.token) == (False, False, False)
+    assert decision.serving == CONTROL
+
+
+def test_the_first_control_plane_lost_its_disk() -> None:
+    there = {"authorities": ALL, "etcd_data": True, "joined": True}
+    decision = decide(configs(), facts(b=there, c=there, d={"joined": True}), CONTROL, CONTROL)
+    assert (decision.first, decision.carry, decision.etcd_new) == ("b", True, False)
+
+
+def test_no_new_cluster_while_a_host_is_left_out() -> None:
+    some = {name: fact for name, fact in facts().items() if name != "c"}
+    with pytest.raises(KubeinstallError, match="c may have them"):
+        decide(configs(), some, CONTROL, CONTROL)
+
+
+def test_etcd_settings() -> None:
+    config = configs()["b"]
+    found = etcd.settings(config, new=True, members=config["host"]["etcd"]["members"])
+    assert found["listen-client-urls"] == "https://192.0.2.11:2379,https://127.0.0.1:2379"
+    assert found["initial-cluster"].split(",")[0] == "a=https://192.0.2.10:2380"
+    assert found["client-transport-security"]["client-cert-auth"] is True
+
+
+def test_settings_of_components() -> None:
+    made = configs()
+    server = component_settings(made["b"])["kube-apiserver"]
+    assert server["etcd-servers"].startswith("https://192.0.2.11:2379,")
+    worker = component_settings(made["d"])
+    identities = {
+        worker[name]["kubeconfig"] for name in ("kubelet", "kube-proxy", "kube-podnet", "kube-dns")
+    }
+    assert identities == {"/etc/kubernetes/kubelet.conf"}
+    assert worker["kubelet"]["bootstrap-kubeconfig"] == "/etc/kubernetes/bootstrap-kubelet.conf"
+
+
+def test_balancer_names_every_server() -> None:
+    text = configuration("https://127.0.0.1:6445", {"b": "192.0.2.11:6443", "a": "192.0.2.10:6443"})
+    assert "    bind 127.0.0.1:6445\n" in text
+    assert text.index("server a 192.0.2.10:6443") < text.index("server b 192.0.2.11:6443")
+
+
+def test_member_list() -> None:
+    entry = {"ID": 255, "name": "a", "peerURLs": ["https://192.0.2.10:2380"], "isLearner": True}
+    [member] = members_of(json.dumps({"members": [entry]}))
+    assert member == Member("ff", "a", "https://192.0.2.10:2380", "", learner=True)
+
+
+class FakeEtcd(EtcdClient):
+    """Remembers what was asked of it."""
+
+    def run(self, *words: str, seconds: float = 10.0, urls: Any = None) -> str:
+        asked.append(words)
+        return ""
+
+
+asked: list[tuple[str, ...]] = []
+
+
+@pytest.mark.parametrize(("sick", "allowed"), [({"a"}, True), (set(), True), ({"b"}, False)])
+def test_removal_keeps_quorum(
+    sick: set[str], allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [
+        MemberState(
+            Member(name, name, "", f"https://{name}:2379", learner=False), healthy=name not in sick
+        )
+        for name in CONTROL
+    ]
+    monkeypatch.setattr(commands, "states", lambda _client: every)
+    asked.clear()
+    client = FakeEtcd(("https://a:2379",), Path("/nowhere"))
+    if allowed:
+        assert remove_member(client, "a").name == "a"
+        assert asked == [("member", "remove", "a")]
+    else:
+        with pytest.raises(KubeinstallError, match="lose its quorum"):
+            remove_member(client, "a")
+        assert asked == []
+
+
+def test_probe_of_this_machine() -> None:
+    said = subprocess.run(
+        ["/bin/sh", "-c", shell(PROBE)], capture_output=True, text=True, check=True
+    )
+    probe = read_probe(said.stdout)
+    assert probe is not None
+    assert probe.clock > 1_700_000_000
+    assert read_probe("Welcome!\n") is None
+
+
+def test_incompatible_hosts() -> None:
+    probe = read_probe("kubeinstall-probe\n-\naarch64\n3.13\n1.5\n0\ndebian 13\n-\n")
+    assert probe is not None
+    assert "the host is aarch64" in incompatible(probe, "3.13", "x86_64")
+    assert "the host has Python 3.13 (debian 13)" in incompatible(probe, "3.11", "aarch64")
+    assert incompatible(probe, "3.13", "aarch64") == ""
