@@ -117,10 +117,13 @@ def ensure_etcd(config: Object, *, new: bool, check: bool) -> Outcome:
         outcome.facts["etcd_restart"] = True
         return outcome
     outcome.extend(ensure_services([_service()], check=check))
-    if not check and outcome.changed:
-        _wait_healthy(config, learner=joined)
-        if joined:
+    # A run that stopped after the member was added has left it a learner.
+    learner = joined or (not new and not check and _is_learner(config, name))
+    if not check and (outcome.changed or learner):
+        _wait_healthy(config, learner=learner)
+        if learner:
             _promote(config, name)
+            outcome.add(f"promote etcd member {name}")
     return outcome
 
 
@@ -208,10 +211,22 @@ def _wait_healthy(config: Object, *, learner: bool = False) -> None:
 
 def _answers(client: EtcdClient, url: str) -> bool:
     try:
-        client.members([url])
+        # The one thing besides serializable reads that a learner answers.
+        client.run("endpoint", "status", seconds=3, urls=[url])
     except CommandError:
         return False
     return True
+
+
+def _is_learner(config: Object, name: str) -> bool:
+    client = client_of(config)
+    others = client.urls[1:]
+    if not others:
+        return False
+    try:
+        return any(member.learner and member.name == name for member in client.members(others))
+    except CommandError:
+        return False
 
 
 def _promote(config: Object, name: str) -> None:

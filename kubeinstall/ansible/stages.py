@@ -26,6 +26,7 @@ from kubeinstall.ansible.runtime_service import ensure_runtime
 from kubeinstall.ansible.services import unit_active
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
+from kubeinstall.pki.kubeconfigs import kubeconfigs
 
 Object = dict[str, Any]
 
@@ -104,7 +105,10 @@ def serve(
         outcome.facts["authority"] = _authority(config)
         pki = Path(config["cluster"]["certificatesDir"])
         identity = identity_of(config)
-        changes = ensure_kubeconfigs(paths.KUBERNETES, pki, identity, write=not check)
+        wanted = [spec.phase for spec in kubeconfigs(identity)]
+        if config["host"].get("joined_by_hand"):
+            wanted.remove("super-admin")  # as kubeadm: only where the cluster was made
+        changes = ensure_kubeconfigs(paths.KUBERNETES, pki, identity, write=not check, only=wanted)
         outcome.extend(from_changes(changes))
         own = config["init"]["nodeRegistration"]["name"]
         others = [name for name in serving if name != own]

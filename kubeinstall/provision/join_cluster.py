@@ -125,6 +125,7 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
             "roles": _roles(cluster, control_plane=plane is not None),
             "etcd": _etcd(cluster, name, address) if plane is not None else {},
             "balancer": "",
+            "joined_by_hand": True,
             "servers": {"cluster": urlsplit(found.server).netloc},
             "labels": {},
             "images": list(cluster.facts.get("images") or ["pause", "busybox", "nginx"]),
