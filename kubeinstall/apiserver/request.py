@@ -184,6 +184,27 @@ def _single_name(field_selector: str) -> str:
 
 
 @dataclass(slots=True)
+class Reinvocation:
+    """Whether the mutating phase runs a second time, and which webhooks and policies take part.
+
+    `previous` are those that asked to be called again and have been called; `due` are those that
+    will be, since something changed the object after them. `output` is what the last one left.
+    """
+
+    wanted: bool = False
+    again: bool = False
+    previous: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    output: Object | None = None
+
+    def changed(self) -> None:
+        """The object was changed: all before that care are called again."""
+        self.wanted = True
+        self.due |= self.previous
+        self.previous = set()
+
+
+@dataclass(slots=True)
 class AdmissionAttributes:
     """One write on its way through admission.
 
@@ -206,28 +227,7 @@ class AdmissionAttributes:
     #: The version that the request named, where it may be another than the stored one.
     requested: Resource | None = None
     #: Set while mutating plug-ins run; says whether they shall run again.
-    reinvocation: Reinvocation = field(default_factory=lambda: Reinvocation())
-
-
-@dataclass(slots=True)
-class Reinvocation:
-    """Whether the mutating phase runs a second time, and which webhooks and policies take part.
-
-    `previous` are those that asked to be called again and have been called; `due` are those that
-    will be, since something changed the object after them. `output` is what the last one left.
-    """
-
-    wanted: bool = False
-    again: bool = False
-    previous: set[str] = field(default_factory=set)
-    due: set[str] = field(default_factory=set)
-    output: Object | None = None
-
-    def changed(self) -> None:
-        """The object was changed: all before that care are called again."""
-        self.wanted = True
-        self.due |= self.previous
-        self.previous = set()
+    reinvocation: Reinvocation = field(default_factory=Reinvocation)
 
 
 @dataclass(slots=True)

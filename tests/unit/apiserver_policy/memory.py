@@ -8,8 +8,8 @@ from typing import Any
 
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
-from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.authz.kinds import kind
+from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.registry import Mutate, Observer
 from kubeinstall.apiserver.request import CREATE, AdmissionAttributes, User
 from kubeinstall.errors import AlreadyExists, Conflict, NotFound
