@@ -108,6 +108,15 @@ echo "$before"
 """
 
 
+def purge_script() -> str:
+    """Leave no runtime on the host; the folder itself may be a mount."""
+    return f"""
+rm -f /usr/local/bin/kubeinstall
+test ! -d {HOME} || find {HOME} -mindepth 1 -delete
+rmdir {HOME} 2>/dev/null || true
+"""
+
+
 def refusal(current: str, target: str, *, force: bool) -> str:
     """Why Kubernetes `current` may not become `target`; empty when it may.
 

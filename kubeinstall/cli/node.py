@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kubeinstall.cli.console import write
-from kubeinstall.cli.options import ADMIN, AdminKubeconfig
+from kubeinstall.cli.options import ADMIN, AdminKubeconfig, Verbose
 
 if TYPE_CHECKING:
     from kubeinstall.client.client import ApiClient
@@ -121,3 +121,80 @@ def seconds_of(text: str, flag: str) -> float:
         return parse_duration(text).total_seconds()
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=flag) from error
+
+
+@app.command("remove")
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="HOST...", help="Hosts of the inventory.")],
+    inventory: Inventory,
+    drain: Annotated[bool, typer.Option("--drain/--no-drain", help="Empty them first.")] = True,
+    drain_timeout: Annotated[
+        str, typer.Option(help="How long to try to empty each, such as 5m; 0s without end.")
+    ] = "5m0s",
+    reset: Annotated[
+        bool, typer.Option("--reset/--no-reset", help="Take Kubernetes off the hosts too.")
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
+    dry_run: DryRun = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Take workers, control planes or etcd members off the cluster.
+
+    Their nodes are emptied, their etcd members taken out (never below quorum), Kubernetes is taken off
+    the hosts that answer, and their Nodes are deleted. Hosts that are dead are only forgotten.
+    """
+    from kubeinstall.cli.console import out
+    from kubeinstall.provision.hosts_display import host_summary
+    from kubeinstall.provision.inventory.load import load
+    from kubeinstall.provision.nodes import RemoveOptions, run_remove
+
+    options = RemoveOptions(
+        drain=drain,
+        drain_timeout=int(seconds_of(drain_timeout, "--drain-timeout")),
+        reset=reset,
+        check=dry_run,
+        verbosity=verbose,
+    )
+    loaded = load(inventory)
+    if not (yes or dry_run):
+        typer.confirm(f"[node] Take {', '.join(names)} off the cluster?", abort=True)
+    result, hosts, dead = run_remove(loaded, tuple(names), options, out())
+    write(host_summary(result, hosts))
+    if not result.ok:
+        write(f"kubeinstall node remove: stopped in {result.seconds:.1f} s")
+        raise typer.Exit(1)
+    write(f"kubeinstall node remove: done in {result.seconds:.1f} s{_DRY if dry_run else ''}")
+    for name in dead:
+        write(f"{name} did not answer: should it ever come back, reset it (kubeinstall reset).")
+    if not dry_run:
+        write(f"Now take {', '.join(names)} out of {inventory}, and run kubeinstall apply.")
+
+
+@app.command("replace")
+def replace(
+    name: Annotated[str, typer.Argument(metavar="HOST", help="The host of the inventory.")],
+    inventory: Inventory,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
+    dry_run: DryRun = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Make a host anew whose disk was lost, the first control plane too.
+
+    The host is bare again, with its old name in the inventory. What the cluster remembers of the old
+    one (etcd member, Node) is forgotten; then the host is made as by apply, by another control plane.
+    """
+    from kubeinstall.cli.console import out
+    from kubeinstall.provision.hosts_display import host_summary
+    from kubeinstall.provision.inventory.load import load
+    from kubeinstall.provision.nodes import RemoveOptions, run_replace
+
+    loaded = load(inventory)
+    if not (yes or dry_run):
+        typer.confirm(f"[node] Make {name} anew? What is on it is lost.", abort=True)
+    options = RemoveOptions(check=dry_run, verbosity=verbose)
+    result, hosts = run_replace(loaded, name, options, out())
+    write(host_summary(result, hosts))
+    word = "done" if result.ok else "stopped"
+    write(f"kubeinstall node replace: {word} in {result.seconds:.1f} s{_DRY if dry_run else ''}")
+    if not result.ok:
+        raise typer.Exit(1)

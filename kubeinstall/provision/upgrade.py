@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _FOUND = "upgrade of "
+#: What a host has that has no kubeinstall.
+NOTHING = "none"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _plan(host: str, found: dict[str, Any]) -> HostPlan:
 
 def _build(build: dict[str, str]) -> str:
     if not build["kubernetes"]:
-        return "none"
+        return NOTHING
     return f"{build['kubernetes']} ({build['version']}, {build['runtime'] or 'installed'})"
 
 

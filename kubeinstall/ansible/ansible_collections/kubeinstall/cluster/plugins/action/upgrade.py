@@ -15,6 +15,7 @@ from kubeinstall.ansible.remote_upgrade import (
     begin_script,
     done_script,
     look_script,
+    purge_script,
     read_look,
     refusal,
 )
@@ -44,6 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             "switch": (switch_script(identity), f"switch to runtime {identity}"),
             "done": (done_script(), ""),
             "back": (back_script(), "go back to the runtime before, and restart the components"),
+            "purge": (purge_script(), "remove the runtime"),
         }[step]
         result["changes"] = [change] if change else []
         result["changed"] = bool(change)

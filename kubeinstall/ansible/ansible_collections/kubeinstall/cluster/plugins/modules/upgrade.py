@@ -13,10 +13,10 @@ options:
     description:
       - C(look) tells what is there and whether it may be upgraded; C(bring) unpacks the archive beside what is in use;
         C(begin) notes that an upgrade is under way; C(switch) uses what was brought; C(done) takes the note away;
-        C(back) uses the runtime before and restarts the components.
+        C(back) uses the runtime before and restarts the components; C(purge) leaves no runtime.
       - In check mode C(bring) is carried out too, since nothing but the new runtime can tell what it would change.
     type: str
-    choices: [look, bring, begin, switch, done, back]
+    choices: [look, bring, begin, switch, done, back, purge]
     required: true
   archive:
     description: The runtime archive, as C(plan) returns it.
