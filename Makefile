@@ -13,7 +13,7 @@ ARGS ?=
 TEST_PACKAGES := conntrack containerd containernetworking-plugins curl etcd-client etcd-server iproute2 \
 	kmod nftables openssl procps runc
 
-.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e bench \
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-cluster bench \
 	wheel lock clean
 
 help: ## list the targets
@@ -79,6 +79,9 @@ test: packages check ## everything that CI runs (as root, on a machine of its ow
 
 e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
 	$(BIN)/pytest -v tests/e2e -m e2e
+
+test-cluster: venv ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)
+	KUBEINSTALL_CLUSTER_HOSTS=5 $(BIN)/pytest -v -x tests/cluster -m e2e
 
 bench: venv ## measure; see docs/benchmarks.md
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
