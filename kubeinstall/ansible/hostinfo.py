@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 _CAP_SYS_RESOURCE = 24
+#: Beginnings of the names of interfaces that stand for containers, not for the host.
+_NOT_THE_HOSTS = ("lo", "cni", "veth", "docker", "br-", "virbr", "vxlan", "flannel", "cali")
 
 
 def under_systemd(root: Path = Path("/")) -> bool:
@@ -44,7 +47,10 @@ def host_name() -> str:
 
 
 def default_address() -> str:
-    """The address of the interface that the default route goes out of; loopback without one.
+    """The address of the interface that the default route goes out of.
+
+    Without a default route (a network cut off from the world) it is the first address of an interface that is up and none
+    of ours or another container network's; loopback without any.
 
     Connecting a UDP socket sends nothing: it only asks the kernel which source it would use.
     """
@@ -57,4 +63,18 @@ def default_address() -> str:
             continue
         if not address.startswith(("127.", "::1", "169.254.", "fe80:")):
             return address
-    return "127.0.0.1"
+    return next(_link_addresses(), "127.0.0.1")
+
+
+def _link_addresses() -> Iterator[str]:
+    import psutil
+
+    state = psutil.net_if_stats()
+    for name, addresses in sorted(psutil.net_if_addrs().items()):
+        if name.startswith(_NOT_THE_HOSTS) or not state[name].isup:
+            continue
+        for found in addresses:
+            if found.family == socket.AF_INET and not found.address.startswith(
+                ("127.", "169.254.")
+            ):
+                yield str(found.address)

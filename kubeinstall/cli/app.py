@@ -9,6 +9,7 @@ import typer
 from kubeinstall.cli import (
     apply,
     backup,
+    bundle,
     certs,
     component,
     config,
@@ -57,6 +58,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(certs.app, name="certs")
 app.add_typer(secrets_encryption.app, name="secrets-encryption")
 app.add_typer(backup.app, name="backup")
+app.add_typer(bundle.app, name="bundle")
 app.command("restore")(backup.restore)
 app.add_typer(config.app, name="config")
 app.add_typer(kubeconfig.app, name="kubeconfig")

@@ -60,6 +60,10 @@ def init(
         bool, typer.Option("--skip-certificate-key-print", help="Do not print that key.")
     ] = False,
     skip_token_print: Annotated[bool, typer.Option(help="Do not print the token.")] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Install from this bundle, without any network."),
+    ] = None,
     dry_run: DryRun = False,
     ignore_preflight_errors: Ignore = None,
     skip_phases: SkipPhases = None,
@@ -98,6 +102,10 @@ def init(
     context.obj = _Run(loaded, dry_run, split(ignore_preflight_errors), verbose)
     context.obj.show_key = not skip_certificate_key_print
     if context.invoked_subcommand is None:
+        if bundle is not None and not context.obj.dry_run:
+            from kubeinstall.provision.bundle import install_bundle
+
+            install_bundle(bundle, write)
         context.obj.run(show_token=not skip_token_print)
         if upload_certs and not context.obj.dry_run:
             context.obj.upload_certs()

@@ -55,14 +55,31 @@ def runtime_archive(cache: Path | None = None) -> Archive:
     return Archive(path, identity, _python(), platform.machine())
 
 
-def _files() -> Iterator[tuple[str, Path]]:
+def controller_archive(path: Path) -> Archive:
+    """Write an archive with everything: Ansible, SSH, playbooks and roles too, for a host that installs itself."""
+    from kubeinstall.provision.share import shared
+
+    files = dict(_files(frozenset()))
+    for name in ("playbooks", "roles"):
+        folder = shared(name)
+        files.update(
+            (f"kubeinstall/_share/{name}/{file.relative_to(folder)}", file)
+            for file in folder.rglob("*")
+            if file.is_file()
+        )
+    files = dict(sorted(files.items()))
+    _write(path, files)
+    return Archive(path, _identity(files), _python(), platform.machine())
+
+
+def _files(excluded: frozenset[str] = CONTROLLER_ONLY) -> Iterator[tuple[str, Path]]:
     """Path below site-packages → file here."""
     package = Path(kubeinstall.__file__).parent
     for path in package.rglob("*"):
         name = f"kubeinstall/{path.relative_to(package)}"
         if path.is_file() and _wanted(Path(name)):
             yield name, path
-    for distribution in _closure():
+    for distribution in _closure(excluded):
         for item in distribution.files or ():
             if ".." not in item.parts and _wanted(Path(item)):
                 path = Path(str(distribution.locate_file(item)))
@@ -74,9 +91,9 @@ def _wanted(name: Path) -> bool:
     return not _SKIPPED_PARTS & set(name.parts) and not name.name.endswith(_SKIPPED_SUFFIXES)
 
 
-def _closure() -> Iterator[metadata.Distribution]:
+def _closure(excluded: frozenset[str] = CONTROLLER_ONLY) -> Iterator[metadata.Distribution]:
     """The distributions that kubeinstall needs on a host, and theirs."""
-    pending = [name for name in _requirements("kubeinstall") if name not in CONTROLLER_ONLY]
+    pending = [name for name in _requirements("kubeinstall") if name not in excluded]
     seen: set[str] = set()
     while pending:
         name = pending.pop()
