@@ -12,9 +12,14 @@ ARGS ?=
 # Real servers that the tests talk to, beside what `kubeinstall init` itself installs.
 TEST_PACKAGES := conntrack containerd containernetworking-plugins curl etcd-client etcd-server iproute2 \
 	kmod nftables openssl procps runc
+# What molecule/hosts.py makes hosts with.
+HOST_PACKAGES := iproute2 mmdebstrap nftables openssh-client systemd-container
+# One host from bare to reset by the whole playbook, and a control plane with a worker: between them nearly every role.
+MOLECULE_SHORT ?= default members
+MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule -c .config/molecule/config.yml test
 
 .PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-cluster bench \
-	wheel lock clean
+	wheel collection hosts molecule molecule-short lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -63,6 +68,22 @@ roles: venv
 unit:
 	$(BIN)/pytest -q tests/unit
 
+hosts: ## what the virtual hosts of Molecule are made with (as root)
+	@missing=$$(for package in $(HOST_PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	if [ -n "$$missing" ]; then \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	fi
+	@$(PYTHON) molecule/hosts.py rootfs
+
+molecule: venv bundle hosts ## every role and whole clusters, on virtual hosts (as root; see docs/molecule.md)
+	$(MOLECULE) --all
+
+molecule-short: venv bundle hosts ## the scenarios that say most in least time
+	$(MOLECULE) $(addprefix --scenario-name ,$(MOLECULE_SHORT))
+
 packages: ## Debian packages that the tests need (as root)
 	@missing=$$(for package in $(TEST_PACKAGES); do \
 		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
@@ -88,6 +109,9 @@ bench: venv ## measure; see docs/benchmarks.md
 
 wheel: venv ## the wheel, which carries playbooks and roles
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+collection: venv ## the Ansible collection kubeinstall.cluster, as Galaxy wants it
+	$(BIN)/python galaxy/build.py dist
 
 lock: venv ## renew requirements*.lock
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \

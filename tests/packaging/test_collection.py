@@ -14,6 +14,8 @@ from kubeinstall.config import load_init
 from kubeinstall.provision.checks import as_variables
 from tests.packaging.conftest import ROOT, Installed
 
+pytestmark = pytest.mark.timeout(300)  # wheel and environment are made within the first test
+
 
 @pytest.fixture(scope="module")
 def tarball(installed: Installed) -> Path:

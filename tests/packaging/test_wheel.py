@@ -11,6 +11,8 @@ import pytest
 
 from tests.packaging.conftest import ROOT, Installed
 
+pytestmark = pytest.mark.timeout(300)  # wheel and environment are made within the first test
+
 
 def test_carries_every_role_and_playbook_as_it_is_here(wheel: Path, tree: Path) -> None:
     sources = [
