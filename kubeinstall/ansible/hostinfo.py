@@ -49,8 +49,8 @@ def host_name() -> str:
 def default_address() -> str:
     """The address of the interface that the default route goes out of.
 
-    Without a default route (a network cut off from the world) it is the first address of an interface that is up and none
-    of ours or another container network's; loopback without any.
+    Without a default route (a network cut off from the world) it is the first address of an interface
+    that is up and belongs to no container network; loopback without any.
 
     Connecting a UDP socket sends nothing: it only asks the kernel which source it would use.
     """
