@@ -153,6 +153,11 @@ ENTRIES: tuple[Entry, ...] = (
         "pvc-protection-controller",
     ),
     Entry(
+        "volumeattributesclass-protection-controller",
+        "storage.protection:VolumeAttributesClassProtectionController",
+        "volumeattributesclass-protection-controller",
+    ),
+    Entry(
         "resourcequota-controller",
         "quota.controller:ResourceQuotaController",
         "resourcequota-controller",

@@ -230,6 +230,40 @@ async def test_claims_bind_and_are_protected(api_server: RunningServer) -> None:
         await world.until(released)
 
 
+async def test_attribute_classes_stay_while_a_claim_names_them(api_server: RunningServer) -> None:
+    async with running(api_server, kubelet=False) as world:
+        classes = "storage.k8s.io/v1/volumeattributesclasses"
+        claims = "v1/persistentvolumeclaims"
+        name = f"{world.namespace}-fast"
+        await world.client.create(
+            classes,
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "VolumeAttributesClass",
+                "metadata": {"name": name},
+                "driverName": "example.com",
+                "parameters": {"iops": "1"},
+            },
+        )
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "fast", "namespace": world.namespace},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "none",
+                "volumeAttributesClassName": name,
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }
+        await world.client.create(claims, claim)
+        await world.client.delete(classes, name)
+        held = await world.client.get(classes, name)
+        assert held["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+        await world.client.delete(claims, "fast", world.namespace)
+        await world.gone_cluster(classes, name)
+
+
 async def test_roles_aggregate(api_server: RunningServer) -> None:
     async with running(api_server, kubelet=False) as world:
         gvr = "rbac.authorization.k8s.io/v1/clusterroles"

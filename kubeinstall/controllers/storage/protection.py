@@ -1,4 +1,5 @@
-"""Keeps claims that pods use, and volumes that claims use: takes their finalizer off only when free."""
+"""Keeps claims that pods use, volumes that claims use, and attribute classes that either names: takes
+their finalizer off only when free."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ from kubeinstall.controllers.controller import ControllerContext, QueueControlle
 CLAIMS = "v1/persistentvolumeclaims"
 VOLUMES = "v1/persistentvolumes"
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+CLASSES = "storage.k8s.io/v1/volumeattributesclasses"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
 _CLAIM_INDEX = "claim"
+_CLASS_INDEX = "class"
 
 
 def claims_of(pod: Object) -> Iterable[str]:
@@ -26,6 +30,17 @@ def claims_of(pod: Object) -> Iterable[str]:
             yield f"{meta['namespace']}/{volume['persistentVolumeClaim']['claimName']}"
         elif volume.get("ephemeral"):
             yield f"{meta['namespace']}/{meta['name']}-{volume['name']}"
+
+
+def classes_of(obj: Object) -> Iterable[str]:
+    """Indexer: the attribute classes that a claim or a volume names, has, or is changing to."""
+    status = obj.get("status") or {}
+    names = {
+        (obj.get("spec") or {}).get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    }
+    return [name for name in names if name]
 
 
 class PVCProtectionController(QueueController):
@@ -82,6 +97,40 @@ class PVProtectionController(QueueController):
             return None
         bound = (volume.get("status") or {}).get("phase") == "Bound"
         await _protect(self, VOLUMES, volume, VOLUME_FINALIZER, used=bound)
+        return None
+
+
+class VolumeAttributesClassProtectionController(QueueController):
+    """Keys are names of classes."""
+
+    name: ClassVar[str] = "volumeattributesclass-protection-controller"
+    component: ClassVar[str] = "volumeattributesclass-protection-controller"
+
+    def __init__(self, context: ControllerContext) -> None:
+        super().__init__(context)
+        self._classes = self.informer(CLASSES)
+        self._users = [self.informer(gvr, {_CLASS_INDEX: classes_of}) for gvr in (CLAIMS, VOLUMES)]
+        self._classes.add_handler(self._changed)
+        for users in self._users:
+            users.add_handler(self._user_changed)
+
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None:
+            self.queue.add(key_of(new))
+
+    def _user_changed(self, old: Object | None, new: Object | None) -> None:
+        if old is not None:
+            left = set(classes_of(old)) - set(classes_of(new) if new is not None else ())
+            for name in left:
+                self.queue.add(name)
+
+    async def reconcile(self, key: str) -> float | None:
+        """Put the finalizer on, or take it off a class that is going and that nothing names."""
+        found = self._classes.get_key(key)
+        if found is None:
+            return None
+        used = any(users.by_index(_CLASS_INDEX, key) for users in self._users)
+        await _protect(self, CLASSES, found, CLASS_FINALIZER, used=used)
         return None
 
 
