@@ -62,13 +62,14 @@ def negotiate(
     *,
     listing: bool = False,
     protobuf: bool = True,
+    tables: bool = True,
 ) -> Output:
     """The answer's form. `pretty` is the query parameter; `listing`: the route also does watches;
-    `protobuf`: the kind has such a form.
+    `protobuf`: the kind has such a form; `tables`: it can be shown as a Table.
 
     Raises `NotAcceptable` with the router's message.
     """
-    output = _choose(accept, listing, protobuf)
+    output = _choose(accept, listing, protobuf, tables)
     wanted = pretty in ("1", "true") if pretty is not None else user_agent.startswith(_BROWSERS)
     if wanted and not output.pretty:
         return Output(output.media_type, output.transform, output.version, pretty=True)
@@ -76,7 +77,7 @@ def negotiate(
 
 
 @lru_cache(maxsize=256)
-def _choose(accept: str, listing: bool, protobuf: bool) -> Output:
+def _choose(accept: str, listing: bool, protobuf: bool, tables: bool) -> Output:
     types = MEDIA_TYPES if protobuf else MEDIA_TYPES[:2]
     if not _routable(accept):
         raise _not_acceptable(listing)
@@ -85,7 +86,7 @@ def _choose(accept: str, listing: bool, protobuf: bool) -> Output:
             if not _matches(clause.media_type, media_type):
                 continue
             output = _with_parameters(media_type, clause.parameters)
-            if output is not None:
+            if output is not None and (tables or output.transform != "Table"):
                 return output
     raise NotAcceptable("only the following media types are accepted: " + ", ".join(types))
 

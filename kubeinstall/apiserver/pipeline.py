@@ -19,6 +19,7 @@ from kubeinstall.apiserver.plain import serve_plain
 from kubeinstall.apiserver.request import MASTERS_GROUP, RequestInfo, User, parse_request
 from kubeinstall.apiserver.respond import send_error, unknown_path, unknown_route
 from kubeinstall.apiserver.router import dispatch
+from kubeinstall.apiserver.subresources import HANDLERS
 from kubeinstall.errors import InternalError, StatusError, StoreError, Timeout
 
 _READS = frozenset({"get", "list"})
@@ -158,6 +159,8 @@ class Pipeline:
             exchange.user_agent,
             listing=info.verb in ("list", "watch"),
             protobuf=served.resource.builtin,
+            # What is only asked, never stored, has no columns; upstream's clients expect a refusal.
+            tables=(info.group, info.resource, info.subresource) not in HANDLERS,
         )
         await dispatch(self._core, Call(exchange, info, user, served, output))
 

@@ -38,6 +38,13 @@ def test_what_no_route_produces_is_refused_in_the_routers_words() -> None:
     assert "stream=watch" not in refused.value.message
 
 
+def test_no_table_of_what_has_no_columns() -> None:
+    with pytest.raises(NotAcceptable) as refused:
+        negotiate(TABLE, None, "", tables=False)
+    assert refused.value.message.startswith("only the following media types are accepted: ")
+    assert negotiate(f"{TABLE},application/json", None, "", tables=False) == Output()
+
+
 def test_people_get_it_pretty() -> None:
     assert negotiate("", None, "curl/8").pretty
     assert not negotiate("", "false", "curl/8").pretty
