@@ -35,6 +35,9 @@ SHARED_FILES = {
     "encryption-config.yaml": "encryption-config.yaml",
 }
 
+#: What a cluster need not have: its Secrets may be stored as they are.
+OPTIONAL_FILES = {"encryption-config.yaml"}
+
 
 class JoinError(KubeinstallError):
     """This host cannot join; nothing was changed on it."""
@@ -87,6 +90,8 @@ def download_certificates(found: Found, key: str) -> dict[str, str]:
     data = answer.document.get("data") or {}
     files = {}
     for name, file in SHARED_FILES.items():
+        if name not in data and name in OPTIONAL_FILES:
+            continue
         if name not in data:
             raise JoinError(f"Secret {CERTS_SECRET} lacks {name}; upload the certificates again")
         try:

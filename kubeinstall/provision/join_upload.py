@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kubeinstall.errors import AlreadyExists, KubeinstallError
 from kubeinstall.pki import BootstrapToken, encrypt_with_key, new_certificate_key
 from kubeinstall.pki.tokens import DEFAULT_GROUP, token_secret
-from kubeinstall.provision.join_cluster import CERTS_SECRET, SHARED_FILES
+from kubeinstall.provision.join_cluster import CERTS_SECRET, OPTIONAL_FILES, SHARED_FILES
 from kubeinstall.provision.tokens import with_cluster
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def upload_certificates(kubeconfig: Path, pki: Path, key: str = "") -> str:
     data = {
         name: base64.b64encode(encrypt_with_key(_read(pki / file), key)).decode()
         for name, file in SHARED_FILES.items()
+        if name not in OPTIONAL_FILES or (pki / file).exists()
     }
 
     async def work(client: ApiClient) -> None:
