@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import orjson
 import structlog
@@ -14,7 +15,7 @@ from kubeinstall.apiserver.hooks.cluster_ips import AllocationError, ClusterIPs
 from kubeinstall.apiserver.hooks.ip_families import set_families
 from kubeinstall.apiserver.hooks.node_ports import NodePorts
 from kubeinstall.apiserver.registry import Registry
-from kubeinstall.errors import FieldError, InternalError, Invalid, KubeinstallError
+from kubeinstall.errors import FieldError, InternalError, Invalid, KubeinstallError, NotFound
 
 _log = structlog.get_logger(__name__)
 _MAX_RELEASES = 1024
@@ -82,6 +83,8 @@ class ServiceHooks:
     async def _allocate(self, new: Object, old: Object | None, dry_run: bool) -> None:
         taken: list[str] = []
         reserved: set[int] = set()
+        if traits.needs_node_port(new) or (new["spec"].get("clusterIPs") and old is None):
+            await self._see_other_servers(new)
         try:
             await self._allocate_ips(new, old, taken, dry_run)
             self._allocate_ports(new, old, reserved, dry_run)
@@ -93,6 +96,12 @@ class ServiceHooks:
             raise
         if dry_run:
             self._ports.release(reserved)
+
+    async def _see_other_servers(self, service: Object) -> None:
+        """What was acknowledged by another API server counts, though it may not be in this one's cache yet."""
+        namespace = service["metadata"].get("namespace", "")
+        with contextlib.suppress(NotFound):
+            await self._registry.get_live(kind("namespaces"), namespace)
 
     async def _allocate_ips(
         self, new: Object, old: Object | None, taken: list[str], dry_run: bool

@@ -1,0 +1,88 @@
+"""Two API servers on one etcd: what there is once is given out once, whoever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.apiserver.conftest import Http
+from tests.support.apiserver import run_api_server
+from tests.support.etcd import run_etcd
+
+pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="no etcd on the path")
+
+SERVICES = "/api/v1/namespaces/default/services"
+QUOTAS = "/api/v1/namespaces/default/resourcequotas"
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def service(name: str, **spec: Any) -> dict[str, Any]:
+    ports = [{"port": 80, **({"nodePort": spec.pop("port")} if "port" in spec else {})}]
+    return {"metadata": {"name": name}, "spec": {"ports": ports, **spec}}
+
+
+async def test_ports_addresses_and_quotas(tmp_path: Path) -> None:
+    with (
+        run_etcd(tmp_path) as etcd,
+        run_api_server(tmp_path / "one", {"storage-url": etcd.url}) as first,
+        run_api_server(tmp_path / "two", {"storage-url": etcd.url}) as second,
+    ):
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=first.tls())) as one,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=second.tls())) as two,
+        ):
+            here, there = Http(first, one, "default"), Http(second, two, "default")
+            await _node_ports(here, there)
+            await _addresses(here, there)
+            await _quotas(here, there)
+        await asyncio.sleep(0.05)
+
+
+async def _node_ports(here: Http, there: Http) -> None:
+    """Acknowledged by one, taken for the other; given back by one, free for the other."""
+    for number in range(10):
+        port = 30100 + number
+        made = await here("POST", SERVICES, service(f"a{number}", type="NodePort", port=port))
+        assert made.status == 201, made.body
+        again = await there("POST", SERVICES, service(f"b{number}", type="NodePort", port=port))
+        assert again.status == 422
+        assert "provided port is already allocated" in again.body["message"]
+        assert (await here("DELETE", f"{SERVICES}/a{number}")).status == 200
+        free = await there("POST", SERVICES, service(f"b{number}", type="NodePort", port=port))
+        assert free.status == 201, free.body
+
+
+async def _addresses(here: Http, there: Http) -> None:
+    """Of one address only one service comes to be; addresses given out at once differ."""
+    same = [(here, "x0"), (there, "x1")]
+    made = await asyncio.gather(
+        *(http("POST", SERVICES, service(name, clusterIP="10.96.0.77")) for http, name in same)
+    )
+    assert sorted(answer.status for answer in made) == [201, 422]
+    many = await asyncio.gather(
+        *((here if n % 2 else there)("POST", SERVICES, service(f"y{n}")) for n in range(20))
+    )
+    assert len({answer.body["spec"]["clusterIP"] for answer in many}) == 20
+
+
+async def _quotas(here: Http, there: Http) -> None:
+    """A quota of some more is not exceeded by writers on both servers."""
+    before = len((await here("GET", MAPS)).body["items"])
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": str(before + 5)}}}
+    assert (await here("POST", QUOTAS, quota)).status == 201
+    deadline = asyncio.get_running_loop().time() + 10
+    while "used" not in (await there("GET", f"{QUOTAS}/q")).body.get("status", {}):
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+    await asyncio.gather(
+        *(
+            (here if n % 2 else there)("POST", MAPS, {"metadata": {"name": f"m{n}"}})
+            for n in range(16)
+        )
+    )
+    assert len((await there("GET", MAPS)).body["items"]) == before + 5
