@@ -101,7 +101,8 @@ test: packages check ## everything that CI runs (as root, on a machine of its ow
 e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
 	$(BIN)/pytest -v tests/e2e -m e2e
 
-test-cluster: venv ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)
+test-cluster: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
+test-cluster: venv packages ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)
 	KUBEINSTALL_CLUSTER_HOSTS=5 $(BIN)/pytest -v -x tests/cluster -m e2e
 
 bench: venv ## measure; see docs/benchmarks.md
