@@ -41,7 +41,7 @@ def run_remove(
     dead = [name for name in names if not answers(inventory.hosts[name])]
     hosts = [manager, *(name for name in names if name not in dead)]
     play = Play(
-        playbook="remove-node",
+        playbook="remove_node",
         inventory={},
         inventory_path=loaded.path.resolve(),
         variables=_variables(names, dead, manager, options),
@@ -52,7 +52,7 @@ def run_remove(
     )
     with only_run(loaded.path), host_progress(console, hosts, verbosity=options.verbosity) as shown:
         result = run_play(play, shown)
-    log = write_log("remove-node", result, keep=not result.ok)
+    log = write_log("remove_node", result, keep=not result.ok)
     if not result.ok:
         show_failures(console, result, log)
     return result, hosts, dead
