@@ -39,6 +39,7 @@ _DIRECTORIES = (
     paths.LOGS,
 )
 _CNI_PREFIX = "10-kubeinstall"
+_BACKUPS = "kubeinstall-backup"  # of `kubeinstall backup schedule`; the backups stay
 
 
 @dataclass
@@ -89,6 +90,9 @@ def _dns_address() -> str:
 
 def _stop_components(work: _Run) -> None:
     names = [name for group in GROUPS.values() for name in group]
+    timer = paths.UNITS / f"{_BACKUPS}.timer"
+    if timer.exists():
+        work.do(f"stop and remove {timer.name}", lambda: _stop_timer(timer))
     units = [name for name in names if (paths.UNITS / f"{name}.service").exists()]
     if units:
 
@@ -107,6 +111,13 @@ def _stop_components(work: _Run) -> None:
     for pid, command in leftovers.component_processes():
         if not running:
             work.do(f"stop process {pid} ({command})", lambda p=pid: leftovers.end_process(p))  # type: ignore[misc] # as above
+
+
+def _stop_timer(timer: Path) -> None:
+    run(["systemctl", "disable", "--now", "--quiet", timer.name])
+    timer.unlink()
+    timer.with_suffix(".service").unlink(missing_ok=True)
+    run(["systemctl", "daemon-reload"])
 
 
 def _keep_only_containerd() -> None:
