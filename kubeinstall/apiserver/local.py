@@ -188,6 +188,14 @@ class LocalRegistry:
         if len(observers) == 1:
             cache.subscribe(ALL, lambda _kind, event: _tell(observers, event))
 
+    def find_kind(self, group: str, version: str, kind: str) -> Resource | None:
+        """See `Registry.find_kind`."""
+        for one in self._engine.catalog:
+            found = one.resource
+            if (found.group, found.version, found.kind) == (group, version, kind) and found.stored:
+                return found
+        return None
+
     def versions(self, resource: Resource) -> Sequence[Served]:
         """See `Registry.versions`."""
         served = self._engine.catalog.of(resource)

@@ -105,6 +105,10 @@ class Registry(Protocol):
         between observers: do not change them. Must not block or raise."""
         ...
 
+    def find_kind(self, group: str, version: str, kind: str) -> Resource | None:
+        """The resource of a kind that is served, custom ones included."""
+        ...
+
     def versions(self, resource: Resource) -> Sequence[Served]:
         """How the objects of `resource` are served: every version of every group, the resource's
         own first."""

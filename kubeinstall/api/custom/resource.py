@@ -38,7 +38,11 @@ def custom_resource(definition: Object, version: str) -> Resource:
         subresources=_subresources(entry, kind),
         storage_version=f"{spec['group']}/{storage_version(definition)}",
         builtin=False,
-        custom=CustomType(entry, preserve=bool(spec.get("preserveUnknownFields"))),
+        custom=CustomType(
+            entry,
+            preserve=bool(spec.get("preserveUnknownFields")),
+            names={"kind": kind, "apiVersion": f"{spec['group']}/{version}"},
+        ),
     )
 
 

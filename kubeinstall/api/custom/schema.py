@@ -7,8 +7,10 @@ from typing import Any
 
 from kubeinstall.api.custom.defaulting import set_defaults
 from kubeinstall.api.custom.pruning import prune
+from kubeinstall.api.custom.rules import Rules, has_rules
 from kubeinstall.api.custom.validating import check
 from kubeinstall.api.types import Object
+from kubeinstall.api.validation.errors import Errors
 from kubeinstall.errors import FieldError
 
 _ENVELOPE = ("apiVersion", "kind", "metadata")
@@ -20,7 +22,11 @@ class CustomType:
     `schema` is the version's `openAPIV3Schema`; None accepts and keeps everything.
     """
 
-    def __init__(self, version: Object, *, preserve: bool = False) -> None:
+    def __init__(
+        self, version: Object, *, preserve: bool = False, names: Object | None = None
+    ) -> None:
+        #: kind and apiVersion, which are not stored.
+        self._names: Object = names or {}
         self.schema: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
         self.scale: Object | None = (version.get("subresources") or {}).get("scale")
         self.selectable: tuple[str, ...] = tuple(
@@ -42,15 +48,24 @@ class CustomType:
         if self.schema is not None:
             set_defaults(obj, self.schema)
 
-    def validate(self, obj: Object) -> list[FieldError]:
+    def validate(self, obj: Object, old: Object | None = None) -> list[FieldError]:
         """What is wrong by the schema; apiVersion, kind and metadata are the server's to check."""
         if self.schema is None:
             return []
-        errors: list[FieldError] = []
+        errors = Errors()
         shown = {name: value for name, value in obj.items() if name not in _ENVELOPE}
         required = [name for name in self.schema.get("required") or [] if name not in _ENVELOPE]
         check(shown, {**self.schema, "required": required}, "", errors)
+        if self.rules is not None:
+            self.rules.check({**obj, **self._names}, old, errors)
         return errors
+
+    @functools.cached_property
+    def rules(self) -> Rules | None:
+        """The schema's rules in CEL; None where there are none."""
+        if self.schema is None or not has_rules(self.schema):
+            return None
+        return Rules(self.schema)
 
     @functools.cached_property
     def node(self) -> Any:

@@ -70,7 +70,7 @@ def validate_update(
     if subresource == "binding":
         return errors  # upstream's binding writes the node's name past the strategy of pods
     if resource.custom is not None:
-        errors.extend(resource.custom.validate(new))
+        errors.extend(resource.custom.validate(new, old))
     elif (resource.group, resource.name) == ("", "pods") and subresource in _POD_SUBRESOURCES:
         _POD_SUBRESOURCES[subresource](errors, new, old)
     elif subresource == "status":

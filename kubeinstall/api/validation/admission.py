@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from kubeinstall.api.cel.admission import CONDITIONS, policy_variables
+from kubeinstall.api.cel.types import Type
 from kubeinstall.api.types import Object
+from kubeinstall.api.validation import expressions
 from kubeinstall.api.validation.errors import Errors
 from kubeinstall.api.validation.formats import (
     dns1035_label,
@@ -81,7 +84,12 @@ def _check_versions(errors: Errors, versions: list[str], path: str) -> None:
         errors.invalid(path, versions, "must include at least one of v1, v1beta1")
 
 
-def _check_conditions(errors: Errors, conditions: list[Object], path: str) -> None:
+def _check_conditions(
+    errors: Errors,
+    conditions: list[Object],
+    path: str,
+    variables: dict[str, Type] | None = None,
+) -> None:
     if len(conditions) > 64:
         errors.too_many(path, len(conditions), 64)
     names: set[str] = set()
@@ -89,6 +97,10 @@ def _check_conditions(errors: Errors, conditions: list[Object], path: str) -> No
         at, name = f"{path}[{index}]", condition.get("name", "")
         if not (condition.get("expression") or "").strip():
             errors.required(f"{at}.expression")
+        else:
+            expressions.check(
+                errors, condition["expression"], f"{at}.expression", variables or CONDITIONS, "bool"
+            )
         if not name:
             errors.required(f"{at}.name")
         else:
@@ -202,8 +214,10 @@ def check_policy(errors: Errors, item: Object) -> None:
         errors.one_of("spec.failurePolicy", spec["failurePolicy"], ("Fail", "Ignore"))
     _check_param_kind(errors, spec.get("paramKind"), "spec.paramKind")
     _check_constraints(errors, spec.get("matchConstraints"), "spec.matchConstraints")
-    _check_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions")
+    known = policy_variables(params=spec.get("paramKind") is not None)
+    _check_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions", known)
     _check_variables(errors, spec.get("variables") or [], "spec.variables")
+    expressions.check_policy_expressions(errors, spec, known)
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
         for field in ("validations", "auditAnnotations"):

@@ -73,6 +73,9 @@ def _check_versions(errors: Errors, spec: Object) -> None:
             errors.required(f"{at}.schema.{_SCHEMA}", "schemas are required")
         else:
             _check_root(errors, schema, where)
+            from kubeinstall.api.custom.rules import check_rules  # CEL: only definitions pay for it
+
+            check_rules(errors, schema, where)
         _check_subresources(errors, version.get("subresources") or {}, f"{at}.subresources")
         for number, column in enumerate(version.get("additionalPrinterColumns") or []):
             _check_column(errors, column, f"{at}.additionalPrinterColumns[{number}]")

@@ -41,6 +41,7 @@ from kubeinstall.apiserver.admission.pods import (
     RuntimeClass,
     TaintNodesByCondition,
 )
+from kubeinstall.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from kubeinstall.apiserver.admission.quota import ResourceQuota
 from kubeinstall.apiserver.admission.security import PodSecurity
 from kubeinstall.apiserver.admission.service_accounts import ServiceAccount
@@ -51,7 +52,7 @@ from kubeinstall.apiserver.admission.tenancy import (
     PodNodeSelector,
     PodTolerationRestriction,
 )
-from kubeinstall.apiserver.admission.webhooks import (
+from kubeinstall.apiserver.admission.webhooks.plugins import (
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,
 )
@@ -236,6 +237,7 @@ def _factories(
         "DefaultIngressClass": lambda: DefaultIngressClass(registry),
         "DenyServiceExternalIPs": DenyServiceExternalIPs,
         "MutatingAdmissionWebhook": lambda: MutatingAdmissionWebhook(registry, authorizer),
+        "ValidatingAdmissionPolicy": lambda: ValidatingAdmissionPolicy(registry, authorizer),
         "ValidatingAdmissionWebhook": lambda: ValidatingAdmissionWebhook(registry, authorizer),
         "ResourceQuota": lambda: ResourceQuota(registry),
         "AlwaysDeny": AlwaysDeny,

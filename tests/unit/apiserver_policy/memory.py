@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
+from kubeinstall.api import resources
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
@@ -116,7 +118,10 @@ class MemoryRegistry:
         for obj in self._of(resource).values():
             callback(None, obj)
 
-    def versions(self, resource: Resource) -> list[Served]:
+    def find_kind(self, group: str, version: str, kind: str) -> Resource | None:
+        return resources.find_kind(group, version, kind)
+
+    def versions(self, resource: Resource) -> Sequence[Served]:
         return [Served(resource, resource, b"", b"", same=True)]
 
     async def admit(self, attributes: AdmissionAttributes) -> None:

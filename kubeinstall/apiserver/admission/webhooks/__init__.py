@@ -1,8 +1,1 @@
-"""Admission webhooks: MutatingAdmissionWebhook and ValidatingAdmissionWebhook."""
-
-from kubeinstall.apiserver.admission.webhooks.plugins import (
-    MutatingAdmissionWebhook,
-    ValidatingAdmissionWebhook,
-)
-
-__all__ = ["MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"]
+"""Admission webhooks: MutatingAdmissionWebhook and ValidatingAdmissionWebhook (`plugins`)."""

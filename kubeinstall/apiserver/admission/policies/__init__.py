@@ -1,0 +1,1 @@
+"""ValidatingAdmissionPolicy, and the expressions that webhooks share with it."""
