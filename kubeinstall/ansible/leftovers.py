@@ -166,6 +166,11 @@ def _has_members(top: Path) -> bool:
     return any(path.read_text().strip() for path in top.rglob("cgroup.procs"))
 
 
+def is_left(path: Path) -> bool:
+    """Whether there is something to remove: not of an empty file system that is mounted there."""
+    return path.exists() and not (path.is_mount() and next(path.iterdir(), None) is None)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory; what somebody else removes meanwhile is as good as removed by us.
 

@@ -72,7 +72,7 @@ def ensure_gone(config: Object, *, check: bool) -> Outcome:
     _remove_files(work, config)
     work.outcome.extend(restore_kernel(check=check))
     for directory in _DIRECTORIES:
-        if directory.exists():
+        if leftovers.is_left(directory):
             work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # mypy cannot type a default in a lambda
     if work.errors:
         raise KubeinstallError("some things could not be undone:\n" + "\n".join(work.errors))
@@ -198,7 +198,7 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
     for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
         work.do(f"unmount {mount}", lambda m=mount: leftovers.unmount(m))  # type: ignore[misc] # as above
     for directory in _RUNTIME_STATE:
-        if directory.exists():
+        if leftovers.is_left(directory):
             work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # as above
 
 

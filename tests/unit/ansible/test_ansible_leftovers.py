@@ -22,6 +22,17 @@ def test_trees_that_shrink_meanwhile_are_removed(tmp_path: Path) -> None:
     leftovers.remove_tree(tree)
 
 
+def test_an_empty_mounted_file_system_is_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert leftovers.is_left(tmp_path)  # an empty directory of ours is one
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    assert not leftovers.is_left(tmp_path)
+    (tmp_path / "file").write_text("x")
+    assert leftovers.is_left(tmp_path)
+    assert not leftovers.is_left(tmp_path / "absent")
+
+
 def test_a_process_is_ended_and_waited_for() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         leftovers.end_process(process.pid)
