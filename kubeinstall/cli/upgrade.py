@@ -175,17 +175,14 @@ def apply(
 
 
 @app.command("node")
-def node(dry_run: DryRun = False, certificate_renewal: Renewal = True) -> None:
+def node(dry_run: DryRun = False) -> None:
     """Upgrade this host, when the control plane is upgraded: its processes run what is installed now.
 
-    Empty the node before (`kubeinstall node drain`), and uncordon it after.
+    Empty the node before (`kubeinstall node drain`), and uncordon it after. Certificates are left as they
+    are; on a control plane `kubeinstall certs renew all` issues them afresh.
     """
     from kubeinstall.provision import upgrade_here as here
 
-    if certificate_renewal and (Path("/etc/kubernetes/pki/ca.key")).exists():
-        write(
-            "[upgrade] This host is a control plane; renew its certificates with `certs renew all`."
-        )
     outcome = here.restart_here(check=dry_run)
     for change in outcome.changes:
         write(f"[upgrade] {change}{' (dry run)' if dry_run else ''}")
