@@ -17,6 +17,7 @@ from kubeinstall.ansible.component_services import GROUPS
 from kubeinstall.ansible.hostinfo import default_address, host_name
 from kubeinstall.ansible.services import read_supervised, supervisor_running, unit_active
 from kubeinstall.config import load_init
+from kubeinstall.pki.files import write_atomic
 from kubeinstall.provision.backup.manifest import DATASTORE, DOCUMENTS, BackupError, Manifest
 from kubeinstall.provision.backup.placing import MARK, new_placing, place_all
 from kubeinstall.provision.backup.verify import verified
@@ -56,10 +57,13 @@ def restore_backup(
         config = _configuration(staging / DOCUMENTS)
         _forget_history(staging / DATASTORE)
         say(f"{path}: whole, of {manifest.created}, {manifest.objects} objects")
-        _stop_components(say)
+        kept = _stop_components(say)
         MARK.write_text(f"{path}\n")
         placing = new_placing()
         place_all(staging, placing)
+        if supervisor_running():
+            # The file that came with the backup names processes that do not run yet: they must look new.
+            _write_supervised(kept)
         if placing.moved:
             say(f"what was here before is in {placing.aside}")
     _DOCUMENTS_KEPT.write_text(documents)
@@ -91,22 +95,27 @@ def _running() -> list[str]:
     return [entry["name"] for entry in read_supervised() if entry["name"] in GROUPS]
 
 
-def _stop_components(say: Callable[[str], None]) -> None:
-    """Pods go on running, as over a restart of the components."""
+def _stop_components(say: Callable[[str], None]) -> list[Object]:
+    """Pods go on running, as over a restart of the components. Returns what our supervisor keeps alive further on."""
     running = _running()
+    kept = [entry for entry in read_supervised() if entry["name"] not in GROUPS]
     if not running:
-        return
+        return kept
     say(f"stopping {' '.join(running)}")
     if hostinfo.under_systemd():
         run(["systemctl", "stop", *running])
-        return
-    import yaml
-
+        return kept
     from kubeinstall.runtime.supervisor import ask
 
-    kept = [entry for entry in read_supervised() if entry["name"] not in GROUPS]
-    paths.SUPERVISOR.write_text(yaml.safe_dump({"processes": kept}))
+    _write_supervised(kept)
     ask({"do": "reload"}, run_dir=paths.RUN)
+    return kept
+
+
+def _write_supervised(entries: list[Object]) -> None:
+    import yaml
+
+    write_atomic(paths.SUPERVISOR, yaml.safe_dump({"processes": entries}).encode(), 0o644)
 
 
 def _forget_history(database: Path) -> None:
@@ -132,7 +141,6 @@ def _configuration(path: Path) -> InitConfig:
 def _start(config: InitConfig, console: Console, verbosity: int) -> None:
     from kubeinstall.provision.init import InitOptions, run_init
 
-    # The supervisor's own file came with the backup and names processes that do not run yet.
     result = run_init(config, InitOptions(verbosity=verbosity), console)
     if not result.ok:
         raise BackupError(
