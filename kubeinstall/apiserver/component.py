@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from kubeinstall.apiserver import admission, authn, authz, bootstrap, hooks
+from kubeinstall.apiserver.admission.policies.type_checking import TypeChecking
 from kubeinstall.apiserver.catalog import Catalog, fields_for
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.core import Core
@@ -72,6 +73,10 @@ class APIServer(Component[ApiServerSettings]):
             tasks.create_task(
                 run_guarded(definitions.run(), "custom-resources", self.log),
                 name="custom-resources",
+            )
+            checking = TypeChecking(core.engine.registry, core.catalog, self.log)
+            tasks.create_task(
+                run_guarded(checking.run(), "policy-types", self.log), name="policy-types"
             )
             self.context.ready()
             self.log.info("Serving", port=self.port)

@@ -123,6 +123,37 @@ async def test_what_does_not_compile_is_refused(api: Api) -> None:
     assert "undeclared reference to 'nope' (in container '')" in refused.message
 
 
+async def test_types_are_checked_in_the_background(api: Api, made: list[str]) -> None:
+    deployments = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "resources": ["deployments"],
+        "operations": ["*"],
+    }
+    warnings: list[Any] = []
+    for index, expression in enumerate(("object.spec.replicas > 1", "object.spec.replicas > '1'")):
+        path = f"{GROUP}/validatingadmissionpolicies"
+        spec = {
+            "matchConstraints": {"resourceRules": [deployments]},
+            "validations": [{"expression": expression}],
+        }
+        await api.made(path, {"metadata": {"name": f"types-{index}"}, "spec": spec})
+        made.append(f"{path}/types-{index}")
+        checked = None
+        for _ in range(50):
+            status = (await api("GET", made[-1])).body.get("status") or {}
+            checked = status.get("typeChecking")
+            if checked is not None:
+                break
+            await asyncio.sleep(0.1)
+        assert checked is not None
+        warnings.append(checked.get("expressionWarnings"))
+    assert warnings[0] is None
+    assert warnings[1][0]["fieldRef"] == "spec.validations[0].expression"
+    assert "apps/v1, Kind=Deployment: ERROR: <input>:1:22:" in warnings[1][0]["warning"]
+    assert "found no matching overload for '_>_' applied to '(int, string)'" in str(warnings[1])
+
+
 async def test_match_conditions_of_webhooks(api: Api, made: list[str], tmp_path: Path) -> None:
     namespace = await api.namespace()
     async with WebhookServer(tmp_path).running() as hooks:
