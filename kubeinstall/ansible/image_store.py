@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubeinstall.ansible import paths
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.packages import ensure_lists
 from kubeinstall.images import PRESETS, SANDBOX_IMAGE, build_preset, import_image, list_images
 from kubeinstall.images.build import full_name
 
@@ -35,6 +36,7 @@ def ensure_images(presets: Sequence[str], *, check: bool) -> Outcome:
         if not archive.exists():
             outcome.add(f"build image {preset}")
             if not check:
+                ensure_lists()  # images are made of Debian's packages
                 build_preset(preset, output=archive)
         outcome.add(f"import image {image_name(preset)}")
         if not check:
