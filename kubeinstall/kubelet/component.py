@@ -47,6 +47,7 @@ from kubeinstall.kubelet.sources.mirrors import Mirrors
 from kubeinstall.kubelet.sources.static import StaticPods
 from kubeinstall.kubelet.status.manager import StatusManager
 from kubeinstall.kubelet.tokens import Tokens
+from kubeinstall.kubelet.volumes.image import ImageVolumes
 from kubeinstall.kubelet.volumes.manager import Volumes
 from kubeinstall.runtime import Component, ComponentContext
 from kubeinstall.runtime.endpoints import serve_endpoints
@@ -248,6 +249,8 @@ class Kubelet(Component[KubeletSettings]):
         recorder = EventRecorder(client, "kubelet", self.node_name)
         objects = Objects(client, self._content_changed)
         runtime = Runtime(cri, self._runtime_changed)
+        images = Images(cri, recorder, objects)
+        image_volumes = ImageVolumes(images, cri.endpoint)
         parts = Parts(
             node_name=self.node_name,
             node_ips=ips,
@@ -257,9 +260,9 @@ class Kubelet(Component[KubeletSettings]):
             recorder=recorder,
             cri=cri,
             runtime=runtime,
-            images=Images(cri, recorder, objects),
+            images=images,
             objects=objects,
-            volumes=Volumes(client, paths, objects, Tokens(client), usable),
+            volumes=Volumes(client, paths, objects, Tokens(client), usable, image_volumes),
             cgroups=PodCgroups(
                 driver=driver,
                 root=settings.cgroup_root or config.cgroup_root,

@@ -117,6 +117,13 @@ class Containerd:
     def _ctr(self, *arguments: str) -> list[str]:
         return ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments]
 
+    def snapshots(self) -> str:
+        """The list of snapshots, as `ctr` prints it."""
+        said = subprocess.run(
+            self._ctr("snapshots", "list"), capture_output=True, text=True, check=True
+        )
+        return said.stdout
+
     def tasks(self) -> list[str]:
         """Ids of what runs."""
         said = subprocess.run(

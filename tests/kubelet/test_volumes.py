@@ -70,6 +70,27 @@ async def test_content_volumes_and_their_updates(node: Node) -> None:
     await node.until(lambda: "now three a c" in node.log("p"), 10)
 
 
+async def test_an_image_as_a_volume(node: Node) -> None:
+    await node.run(
+        "p",
+        {
+            "containers": [
+                script(
+                    "ls -l /img/bin/busybox; touch /img/new 2>&1",
+                    volumeMounts=[{"name": "v", "mountPath": "/img"}],
+                )
+            ],
+            "volumes": [{"name": "v", "image": {"reference": "busybox", "pullPolicy": "Always"}}],
+        },
+    )
+    await node.until(lambda: "Read-only file system" in node.log("p"))
+    assert "/img/bin/busybox" in node.log("p")
+    assert "kubernetes.io~image" in node.containerd.snapshots()
+    await node.api.delete_pod("p")
+    await node.until(lambda: node.pod("p") is None)
+    await node.until(lambda: "kubernetes.io~image" not in node.containerd.snapshots())
+
+
 async def test_a_missing_object_holds_the_pod_until_it_comes(node: Node) -> None:
     volume = {"name": "v", "configMap": {"name": "late"}}
     mounts = [{"name": "v", "mountPath": "/v"}]

@@ -17,6 +17,8 @@ from kubeinstall.kubelet.paths import Paths
 from kubeinstall.kubelet.pod import resources, spec
 from kubeinstall.kubelet.tokens import Tokens
 from kubeinstall.kubelet.volumes import atomic, hostpath, mounts
+from kubeinstall.kubelet.volumes.image import PLUGIN as IMAGE
+from kubeinstall.kubelet.volumes.image import ImageVolumes
 from kubeinstall.kubelet.volumes.ownership import set_group
 from kubeinstall.kubelet.volumes.payload import PayloadProblem, Sources, make_payload
 
@@ -56,12 +58,14 @@ class Volumes:
         objects: Objects,
         tokens: Tokens,
         allocatable: dict[str, str],
+        images: ImageVolumes,
     ) -> None:
         self._client = client
         self._paths = paths
         self._objects = objects
         self._tokens = tokens
         self._allocatable = allocatable
+        self._images = images
         self._mounted: dict[str, dict[str, Mounted]] = {}
 
     async def set_up(self, pod: Object) -> dict[str, Mounted]:
@@ -107,6 +111,7 @@ class Volumes:
         folder = self._paths.pod(uid)
         for point in mounts.mounts_under(folder):
             mounts.unmount(point)
+        await self._images.tear_down(folder)
         if folder.exists():
             await asyncio.to_thread(_remove, folder)
         self._mounted.pop(uid, None)
@@ -138,6 +143,10 @@ class Volumes:
             return await self._claim(pod, volume, kind)
         if kind == "nfs":
             return self._nfs(spec.uid(pod), volume["name"], volume["nfs"])
+        if kind == IMAGE:
+            target = self._paths.volume(spec.uid(pod), IMAGE, volume["name"])
+            await self._images.set_up(pod, volume, target)
+            return Mounted(target, readonly=True)
         raise PayloadProblem(f"no volume plugin matched: {kind}")
 
     async def _content(self, pod: Object, volume: Object, kind: str) -> Mounted:
