@@ -19,6 +19,8 @@ def cluster() -> Iterator[str]:
         pytest.fail("the end-to-end tests make a cluster of this machine: run them as root")
     if ADMIN.exists():
         pytest.fail("this machine has a cluster; take it off first: make down")
+    if leftovers():  # of something that was ended in the middle
+        make("down")
     printed = make("up")
     print(printed)
     print(Kubectl()("version", "--client"), shutil.which("kubectl"))

@@ -37,6 +37,8 @@ def kubeinstall(*arguments: str) -> subprocess.CompletedProcess[str]:
 def clean_host() -> Iterator[None]:
     if ADMIN.exists():
         pytest.fail("this machine has a cluster; take it off first: make down")
+    if leftovers():  # of something that was ended in the middle
+        make("down")
     yield
     make("down")
     assert leftovers() == []
