@@ -313,6 +313,33 @@ async def test_a_webhook_behind_a_service(
         assert refused.message == 'admission webhook "s.example.com" denied the request: m'
 
 
+async def test_connections_are_judged(
+    api: Api, hooks: WebhookServer, configurations: Configurations
+) -> None:
+    namespace = await api.namespace()
+    hooks.answers["/no"] = lambda _request: {"allowed": False, "status": {"message": "no entry"}}
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "resources": ["pods/attach"],
+        "operations": ["CONNECT"],
+    }
+    await configurations.add(
+        "validating", "attach", hook("c.example.com", hooks.config("/no"), namespace, rules=[rule])
+    )
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    made = await api.made(path, pod)
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "nowhere"}}
+    await api.made(f"{path}/{made['metadata']['name']}/binding", binding)
+    refused = await api("POST", f"{path}/p/attach?container=c&stdin=true")
+    assert refused.message == 'admission webhook "c.example.com" denied the request: no entry'
+    ((_, request),) = hooks.asked
+    assert request["kind"] == {"group": "", "version": "v1", "kind": "PodAttachOptions"}
+    assert (request["operation"], request["subResource"]) == ("CONNECT", "attach")
+    assert request["object"]["stdin"] is True
+
+
 async def test_configurations_are_not_judged(
     api: Api, hooks: WebhookServer, configurations: Configurations
 ) -> None:

@@ -17,6 +17,7 @@ from kubeinstall.apiserver.handlers.get import wait_for
 from kubeinstall.apiserver.http import Exchange
 from kubeinstall.apiserver.proxy.kubelets import builtin
 from kubeinstall.apiserver.proxy.tunnel import Backend, tunnel, wants_upgrade
+from kubeinstall.apiserver.request import CONNECT, AdmissionAttributes
 from kubeinstall.errors import BadRequest, NotFound, ServiceUnavailable
 
 _SLICES = builtin("discovery.k8s.io", "v1", "endpointslices")
@@ -159,6 +160,18 @@ def _place(scheme: str, host: str, port: int) -> _Place:
 async def _forward(core: Core, call: Call, place: _Place) -> None:
     exchange = call.exchange
     prefix, path = _split_path(call)
+    await core.engine.registry.admit(
+        AdmissionAttributes(
+            resource=call.served.resource,
+            operation=CONNECT,
+            object={"path": path or "/"},
+            old=None,
+            user=call.user,
+            name=call.info.name,
+            namespace=call.info.namespace,
+            subresource=call.info.subresource or "proxy",
+        )
+    )
     if not path and exchange.method in ("GET", "HEAD"):
         query = f"?{exchange.raw_query}" if exchange.raw_query else ""
         exchange.respond(301, "", b"", [("Location", f"{prefix}/{query}")])
