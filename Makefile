@@ -96,7 +96,7 @@ packages: ## Debian packages that the tests need (as root)
 
 test: packages check ## everything that CI runs (as root, on a machine of its own)
 	$(BIN)/pytest -q tests -m "not e2e" --ignore tests/unit
-	$(BIN)/pytest -q tests -m e2e
+	$(BIN)/pytest -q tests/e2e -m e2e
 
 e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
 	$(BIN)/pytest -v tests/e2e -m e2e
