@@ -11,6 +11,7 @@ from kubeinstall.apiserver import authz, params, wire
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.handlers.get import find
 from kubeinstall.apiserver.proxy.tunnel import Backend, tunnel, wants_upgrade
+from kubeinstall.apiserver.proxy.websocket import send_stream, wants_websocket
 from kubeinstall.apiserver.request import CONNECT, AdmissionAttributes
 from kubeinstall.errors import BadRequest, FieldError, InternalError, Invalid, NotFound, StatusError
 
@@ -150,6 +151,9 @@ async def log(core: Core, call: Call) -> None:
 
 async def _copy(call: Call, response: aiohttp.ClientResponse) -> None:
     exchange = call.exchange
+    if wants_websocket(exchange):
+        await send_stream(exchange, response.content.iter_any())
+        return
     exchange.start(200, "text/plain")
     forget = exchange.connection.on_lost(response.close)
     try:
