@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from kubeinstall.api.strategy.pods import qos_class
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.errors import Errors
 from kubeinstall.api.validation.formats import dns1123_subdomain
@@ -199,7 +200,9 @@ def check_resize_update(errors: Errors, new: Object, old: Object) -> None:
             _mask_resources(ours, theirs)
     if masked != old_spec:
         errors.forbidden("spec", _RESIZE)
-    if new.get("status", {}).get("qosClass") != old.get("status", {}).get("qosClass"):
+    # The status is no client's to write here: what counts is what the resources come to.
+    before = (old.get("status") or {}).get("qosClass") or qos_class(old_spec)
+    if qos_class(new_spec) != before:
         errors.invalid("spec", "", "Pod QOS Class may not change as a result of resizing")
 
 
