@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from kubeinstall.api.openapi import OpenAPI
 
 
+#: (group, plural) of custom resources → the fields that any served version lets readers select by. The
+#: watch cache takes them out of an object when a reader first asks, which is after its definition is known.
+_SELECTABLE: dict[tuple[str, str], tuple[str, ...]] = {}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
     """A served version of a resource, and its storage.
@@ -69,6 +74,10 @@ class Catalog:
             not resource.builtin
             or (resource.group, resource.version) == (storage.group, storage.version),
         )
+        if resource.custom is not None:
+            place = (resource.group, resource.name)
+            known = (*_SELECTABLE.get(place, ()), *resource.custom.selectable)
+            _SELECTABLE[place] = tuple(dict.fromkeys(known))
 
     def remove(self, resource: Resource) -> None:
         """Cease to serve a resource."""
@@ -143,6 +152,6 @@ def fields_for(group: str, plural: str) -> Callable[[Object], dict[str, str]]:
             break
 
     def fields(obj: Object) -> dict[str, str]:
-        return selectable_fields(group, kind, obj)
+        return selectable_fields(group, kind, obj, _SELECTABLE.get((group, plural), ()))
 
     return fields

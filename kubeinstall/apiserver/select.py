@@ -20,7 +20,8 @@ def selection(
         return _of_namespace(namespace)
     labels = LabelSelector.parse(label_text)
     resource = served.resource
-    fields = field_selector(field_text, resource.group, resource.version, resource.kind)
+    extra = resource.custom.selectable if resource.custom is not None else ()
+    fields = field_selector(field_text, resource.group, resource.version, resource.kind, extra)
     return _build(namespace, name, labels, fields)
 
 

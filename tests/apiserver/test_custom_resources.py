@@ -15,6 +15,7 @@ VERSION: dict[str, Any] = {
     "served": True,
     "storage": True,
     "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+    "selectableFields": [{"jsonPath": ".spec.color"}],
     "subresources": {
         "status": {},
         "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"},
@@ -121,6 +122,17 @@ def test_versions_scale_and_status(api_server: RunningServer) -> None:
     assert done.returncode == 0, done.stderr
     changed = read(api_server, "cat", "a")
     assert (changed["spec"]["size"], changed["status"]) == (5, {"size": 5})
+
+
+def test_definitions_say_which_fields_can_be_selected(api_server: RunningServer) -> None:
+    define(api_server, "hats")
+    for name, color in (("a", "red"), ("b", "blue"), ("c", "red")):
+        assert make(api_server, "Hat", name, color=color).returncode == 0
+    kind = "hats.v1.test.example.com"
+    found = read(api_server, kind, "--field-selector=spec.color=red")
+    assert [item["metadata"]["name"] for item in found["items"]] == ["a", "c"]
+    refused = api_server.kubectl("get", kind, "--field-selector=spec.size=2")
+    assert "field label not supported: spec.size" in refused.stderr
 
 
 def test_names_are_not_taken_twice(api_server: RunningServer) -> None:

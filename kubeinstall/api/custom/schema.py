@@ -30,7 +30,7 @@ class CustomType:
         self.schema: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
         self.scale: Object | None = (version.get("subresources") or {}).get("scale")
         self.selectable: tuple[str, ...] = tuple(
-            item["jsonPath"] for item in version.get("selectableFields") or []
+            item["jsonPath"].removeprefix(".") for item in version.get("selectableFields") or []
         )
         self._columns: list[Object] | None = version.get("additionalPrinterColumns")
         self._preserve = preserve or self.schema is None
