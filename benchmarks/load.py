@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 _HEAD_END = b"\r\n\r\n"
@@ -117,7 +118,7 @@ async def run(
     started = time.perf_counter()
     for future in waiting:
         await loop.create_connection(
-            lambda future=future: _Connection(requests, result, future),  # type: ignore[misc]
+            partial(_Connection, requests, result, future),
             "127.0.0.1",
             port,
             ssl=tls,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def ensure_gone(config: Object, *, check: bool) -> Outcome:
     work.outcome.extend(restore_kernel(check=check))
     for directory in _DIRECTORIES:
         if leftovers.is_left(directory):
-            work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # mypy cannot type a default in a lambda
+            work.do(f"remove {directory}", partial(leftovers.remove_tree, directory))
     if work.errors:
         raise KubeinstallError("some things could not be undone:\n" + "\n".join(work.errors))
     return work.outcome
@@ -110,7 +111,7 @@ def _stop_components(work: _Run) -> None:
     # What a killed supervisor left behind.
     for pid, command in leftovers.component_processes():
         if not running:
-            work.do(f"stop process {pid} ({command})", lambda p=pid: leftovers.end_process(p))  # type: ignore[misc] # as above
+            work.do(f"stop process {pid} ({command})", partial(leftovers.end_process, pid))
 
 
 def _stop_timer(timer: Path) -> None:
@@ -146,7 +147,7 @@ def _remove_pods(work: _Run, config: Object, *, ours: bool) -> None:
             work.do(f"remove {len(images)} images", lambda: pods.remove_images(socket, images))
     if not work.check or not pods.reachable(socket):
         for pid, command in leftovers.shims():
-            work.do(f"stop process {pid} ({command})", lambda p=pid: leftovers.end_process(p))  # type: ignore[misc] # as above
+            work.do(f"stop process {pid} ({command})", partial(leftovers.end_process, pid))
 
 
 def _clean_kernel(work: _Run, dns: str) -> None:
@@ -158,27 +159,27 @@ def _kernel_leftovers(dns: str) -> Iterator[tuple[str, Callable[[], object]]]:
     for family, table in leftovers.nftables_tables():
         yield (
             f"delete nftables table {family} {table}",
-            lambda f=family, t=table: run(["nft", "delete", "table", f, t]),  # type: ignore[misc] # as above
+            partial(run, ["nft", "delete", "table", family, table]),
         )
     for link in leftovers.links():
         yield (
             f"delete interface {link}",
-            lambda name=link: run(["ip", "link", "delete", name], check=False),  # type: ignore[misc] # as above
+            partial(run, ["ip", "link", "delete", link], check=False),
         )
     for address in leftovers.loopback_addresses(dns):
         yield (
             f"remove address {address} from lo",
-            lambda a=address: run(["ip", "address", "delete", a, "dev", "lo"]),  # type: ignore[misc] # as above
+            partial(run, ["ip", "address", "delete", address, "dev", "lo"]),
         )
     for mount in leftovers.mounts():
-        yield f"unmount {mount}", lambda m=mount: leftovers.unmount(m)  # type: ignore[misc] # as above
+        yield f"unmount {mount}", partial(leftovers.unmount, mount)
     for namespace in leftovers.network_namespaces():
         yield (
             f"remove network namespace {namespace}",
-            lambda n=namespace: leftovers.remove_namespace(n),  # type: ignore[misc] # as above
+            partial(leftovers.remove_namespace, namespace),
         )
     for cgroup in leftovers.cgroups():
-        yield f"remove cgroup {cgroup}", lambda c=cgroup: leftovers.remove_cgroup(c)  # type: ignore[misc] # as above
+        yield f"remove cgroup {cgroup}", partial(leftovers.remove_cgroup, cgroup)
 
 
 def _give_back_runtime(work: _Run, *, ours: bool) -> None:
@@ -196,10 +197,10 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
     if not ours or keep:
         return
     for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
-        work.do(f"unmount {mount}", lambda m=mount: leftovers.unmount(m))  # type: ignore[misc] # as above
+        work.do(f"unmount {mount}", partial(leftovers.unmount, mount))
     for directory in _RUNTIME_STATE:
         if leftovers.is_left(directory):
-            work.do(f"remove {directory}", lambda d=directory: leftovers.remove_tree(d))  # type: ignore[misc] # as above
+            work.do(f"remove {directory}", partial(leftovers.remove_tree, directory))
 
 
 def _other_namespaces() -> set[str]:

@@ -201,7 +201,7 @@ def test_everything_in_one_pod(kubectl: Kubectl) -> None:
     def inside(script: str) -> str:
         return kubectl("exec", "everything", "--", "sh", "-c", script).strip()
 
-    assert inside("cat /work/first") == "prepared"
+    assert inside("cat /scratch/first") == "prepared"
     values = inside("echo $PLAIN $COLOUR $PASSWORD $ALL_password $CPU_LIMIT")
     assert values == "plain green s3cret s3cret 200"
     assert inside("echo $POD_IP") == kubectl.json("pod", "everything")["status"]["podIP"]
