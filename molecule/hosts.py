@@ -33,7 +33,7 @@ CACHE = Path(os.environ.get("KUBEINSTALL_HOSTS_CACHE", "/var/cache/kubeinstall-h
 STATE = Path(os.environ.get("KUBEINSTALL_HOSTS_STATE", f"/var/lib/kubeinstall-hosts{TAG}"))
 NETWORK = ipaddress.ip_network(os.environ.get("KUBEINSTALL_HOSTS_NETWORK", "10.123.0.0/24"))
 BRIDGE = f"kihosts{TAG or 0}"
-TABLE = f"kubeinstall-hosts{TAG}"
+TABLE = f"nspawn-hosts{TAG}"  # not ours by its name: a reset on the machine must leave it
 CA_BUNDLE = (
     "/etc/ssl/certs/ca-certificates.crt"  # a mirror may have a certificate of this machine's own CA
 )
@@ -118,9 +118,9 @@ def make_bridge() -> None:
         run("ip", "link", "set", BRIDGE, "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     rules = f"""
-        table ip nspawn-hosts
-        delete table ip nspawn-hosts
-        table ip nspawn-hosts {{
+        table ip {TABLE}
+        delete table ip {TABLE}
+        table ip {TABLE} {{
             chain postrouting {{
                 type nat hook postrouting priority srcnat
                 ip saddr {NETWORK} ip daddr != {NETWORK} masquerade
@@ -330,7 +330,7 @@ def down(names: list[str]) -> None:
         shutil.rmtree(STATE / name, ignore_errors=True)
     if not list(STATE.glob("*/address")):
         run("ip", "link", "del", BRIDGE, check=False)
-        run("nft", "delete", "table", "ip", "nspawn-hosts", check=False)
+        run("nft", "delete", "table", "ip", TABLE, check=False)
 
 
 def remove_cgroups(name: str) -> None:
