@@ -36,7 +36,7 @@ class ApplyOptions:
     limit: tuple[str, ...] = ()
     ignore_preflight_errors: tuple[str, ...] = ()
     verbosity: int = 0
-    playbook: str = "cluster"
+    playbook: str = "site"
 
 
 def run_apply(

@@ -57,15 +57,16 @@ def runtime_archive(cache: Path | None = None) -> Archive:
 
 def controller_archive(path: Path) -> Archive:
     """Write an archive with everything: Ansible, SSH, playbooks and roles too, for a host that installs itself."""
-    from kubeinstall.provision.share import shared
+    from kubeinstall.provision.share import COLLECTION, collections, shared
 
     files = dict(_files(frozenset()))
-    for name in ("playbooks", "roles"):
-        folder = shared(name)
+    folders = {name: shared(name) for name in ("playbooks", "roles")}
+    folders["plugins"] = collections() / COLLECTION / "plugins"
+    for name, folder in folders.items():
         files.update(
-            (f"kubeinstall/_share/{name}/{file.relative_to(folder)}", file)
+            (f"{COLLECTION}/{name}/{file.relative_to(folder)}", file)
             for file in folder.rglob("*")
-            if file.is_file()
+            if file.is_file() and _wanted(file.relative_to(folder))
         )
     files = dict(sorted(files.items()))
     _write(path, files)

@@ -42,7 +42,7 @@ def run_init(
         *options.ignore_preflight_errors,
     ]
     play = Play(
-        playbook="site",
+        playbook="init",
         inventory=local_inventory(),
         variables={
             "kubeinstall_config": as_variables(config),

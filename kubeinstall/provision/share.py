@@ -1,4 +1,8 @@
-"""Where the Ansible half is: inside the installed package, or beside it in a checkout."""
+"""Where playbooks, roles and our Ansible modules are.
+
+In an installed package all of them are the collection `kubeinstall.cluster` beside it, in `ansible_collections/`, where
+ansible-playbook looks without any setting; in a checkout they are folders of it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,13 @@ import kubeinstall
 from kubeinstall.errors import KubeinstallError
 
 _PACKAGE = Path(kubeinstall.__file__).parent
+#: The collection's place below site-packages.
+COLLECTION = "ansible_collections/kubeinstall/cluster"
 
 
 def shared(name: str) -> Path:
-    """The folder `playbooks`, `roles` or `templates`."""
-    for parent in (_PACKAGE / "_share", _PACKAGE.parent):
+    """The folder `playbooks` or `roles`."""
+    for parent in (_PACKAGE.parent / COLLECTION, _PACKAGE.parent):
         folder = parent / name
         if folder.is_dir():
             return folder
@@ -21,4 +27,5 @@ def shared(name: str) -> Path:
 
 def collections() -> Path:
     """The folder for ANSIBLE_COLLECTIONS_PATH that holds our modules."""
-    return _PACKAGE / "ansible"
+    installed = _PACKAGE.parent
+    return installed if (installed / COLLECTION / "plugins").is_dir() else _PACKAGE / "ansible"

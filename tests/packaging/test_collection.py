@@ -44,7 +44,12 @@ def test_metadata_is_the_packages(tarball: Path) -> None:
         names = set(tar.getnames())
     assert (information["namespace"], information["name"]) == ("kubeinstall", "cluster")
     assert f"kubeinstall-cluster-{information['version']}.tar.gz" == tarball.name
-    assert {"README.md", "playbooks/site.yml", "plugins/action/plan.py"} <= names
+    assert {
+        "README.md",
+        "playbooks/site.yml",
+        "playbooks/init.yml",
+        "plugins/action/plan.py",
+    } <= names
     roles = {path.name for path in (ROOT / "roles").iterdir()}
     assert roles == {
         name.split("/")[1] for name in names if name.startswith("roles/") and "/" in name[6:]
@@ -85,7 +90,7 @@ def test_runs_by_its_name(installed: Installed, collections: Path) -> None:
     path.write_text(json.dumps(variables))
     inventory = installed.folder / "hosts.yml"
     inventory.write_text("kube_control_plane:\n  hosts:\n    localhost:\n")
-    words = ("kubeinstall.cluster.site", "--check", "-i", str(inventory), "-e", f"@{path}")
+    words = ("kubeinstall.cluster.init", "--check", "-i", str(inventory), "-e", f"@{path}")
     said = _play(installed, collections, *words)
     assert "failed=0" in said
     assert "kubeinstall.cluster.control_plane" in said

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeinstall.provision.share import COLLECTION
 from tests.packaging.conftest import ROOT, Installed
 
 pytestmark = pytest.mark.timeout(300)  # wheel and environment are made within the first test
@@ -24,7 +25,7 @@ def test_carries_every_role_and_playbook_as_it_is_here(wheel: Path, tree: Path) 
     assert len(sources) > 50
     with zipfile.ZipFile(wheel) as archive:
         for source in sources:
-            packed = archive.read(f"kubeinstall/_share/{source.relative_to(tree)}")
+            packed = archive.read(f"{COLLECTION}/{source.relative_to(tree)}")
             assert packed == source.read_bytes(), source
 
 
@@ -35,7 +36,7 @@ def test_carries_all_python_and_data_of_the_package(wheel: Path, tree: Path) -> 
         if path.is_file() and "__pycache__" not in path.parts
     }
     with zipfile.ZipFile(wheel) as archive:
-        there = {name for name in archive.namelist() if not name.startswith("kubeinstall/_share/")}
+        there = {name for name in archive.namelist() if not name.startswith("ansible_collections/")}
     assert here <= there
     assert any(name.startswith("kubeinstall/_wire/cri/") for name in there)
     assert "kubeinstall/api/_bundle/types.json" in there
@@ -71,6 +72,15 @@ def test_finds_everything_where_it_was_installed(installed: Installed) -> None:
     for name in ("package", "roles", "playbooks", "collections"):
         assert found[name].startswith(f"{installed.venv}/lib/"), found[name]
     assert found["archive"]
+
+
+def test_ansible_finds_the_collection_by_its_name(installed: Installed, tmp_path: Path) -> None:
+    """Without a setting: site-packages is where Ansible looks. A wrong inventory tells that our plugins run."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("kube_node: {hosts: {w: {ansible_host: 192.0.2.9}}}\n")
+    words = ("ansible-playbook", "-i", inventory, "kubeinstall.cluster.site")
+    with pytest.raises(AssertionError, match="the inventory is wrong; no host was touched"):
+        installed.run(*words, ANSIBLE_HOME=str(installed.folder / "ansible"))
 
 
 def test_says_its_version(installed: Installed) -> None:

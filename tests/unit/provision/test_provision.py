@@ -32,7 +32,7 @@ def text_of(console: Console) -> str:
 
 def test_every_phase_has_its_tag_in_the_playbook_or_a_role() -> None:
     tags: set[str] = set()
-    for play in yaml.safe_load((shared("playbooks") / "site.yml").read_text()):
+    for play in yaml.safe_load((shared("playbooks") / "init.yml").read_text()):
         for role in play["roles"]:
             tags.update(role["tags"])
             tasks = shared("roles") / role["role"] / "tasks/main.yml"
