@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubeinstall.api import resources
-from kubeinstall.api.discovery import Discovery
+from kubeinstall.api.discovery import Discovery, External, Priority
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.selectors import selectable_fields
 from kubeinstall.api.types import Object
 from kubeinstall.storage.cache import Cacher, ResourceCache
 
 if TYPE_CHECKING:
-    from kubeinstall.api.openapi import OpenAPI
+    from kubeinstall.api.openapi import ExternalOpenAPI, OpenAPI
 
 
 #: (group, plural) of custom resources → the fields that any served version lets readers select by. The
@@ -54,6 +54,11 @@ class Catalog:
         self._discovery: Discovery | None = None
         self._openapi: OpenAPI | None = None
         self._others: dict[Served, list[Served]] = {}
+        #: What other servers serve, by group and version, and priorities that are not the usual ones.
+        #: After a change call `forget_documents`.
+        self.external: dict[tuple[str, str], External] = {}
+        self.external_openapi: dict[tuple[str, str], ExternalOpenAPI] = {}
+        self.priorities: dict[tuple[str, str], Priority] = {}
         for resource in resources.builtin():
             self.add(resource, resources.find_storage(resource))
 
@@ -87,12 +92,16 @@ class Catalog:
         if self._served.pop(key, None) is not None:
             self._groups[key[:2]] -= 1
 
+    def forget_documents(self) -> None:
+        """Make discovery and OpenAPI anew when they are asked for next."""
+        self._discovery = self._openapi = None
+
     @property
     def discovery(self) -> Discovery:
         """The discovery documents of what is served now."""
         if self._discovery is None:
             extra = [one.resource for one in self._served.values() if not one.resource.builtin]
-            self._discovery = Discovery(extra)
+            self._discovery = Discovery(extra, self.external, self.priorities)
         return self._discovery
 
     @property
@@ -102,9 +111,12 @@ class Catalog:
             from kubeinstall.api.openapi import CustomType, OpenAPI
 
             self._openapi = OpenAPI(
-                CustomType(one.resource, one.resource.custom.schema)
-                for one in self._served.values()
-                if one.resource.custom is not None
+                (
+                    CustomType(one.resource, one.resource.custom.schema)
+                    for one in self._served.values()
+                    if one.resource.custom is not None
+                ),
+                self.external_openapi.values(),
             )
         return self._openapi
 

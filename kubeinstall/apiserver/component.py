@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from kubeinstall.apiserver import admission, authn, authz, bootstrap, hooks
 from kubeinstall.apiserver.admission.policies.type_checking import TypeChecking
+from kubeinstall.apiserver.aggregation import Aggregation, Availability, Registration
+from kubeinstall.apiserver.aggregation.transport import Transport
 from kubeinstall.apiserver.catalog import Catalog, fields_for
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.core import Core
@@ -78,9 +80,23 @@ class APIServer(Component[ApiServerSettings]):
             tasks.create_task(
                 run_guarded(checking.run(), "policy-types", self.log), name="policy-types"
             )
+            self._aggregate(tasks, core)
             self.context.ready()
             self.log.info("Serving", port=self.port)
             await asyncio.Event().wait()
+
+    def _aggregate(self, tasks: asyncio.TaskGroup, core: Core) -> None:
+        registry, log = core.engine.registry, self.log
+        availability = Availability(core.aggregation, registry, core.catalog, core.transport, log)
+        tasks.create_task(
+            run_guarded(availability.run(), "apiservice-availability", log),
+            name="apiservice-availability",
+        )
+        registration = Registration(registry, log)
+        tasks.create_task(
+            run_guarded(registration.run(), "apiservice-registration", log),
+            name="apiservice-registration",
+        )
 
     @contextlib.asynccontextmanager
     async def _listening(self, store: Store, cacher: Cacher) -> AsyncIterator[Core]:
@@ -101,6 +117,7 @@ class APIServer(Component[ApiServerSettings]):
             core.streams.end_all()
             await server.stop(_STOP_GRACE)
             await core.kubelets.close()
+            await core.transport.close()
             await core.services.admission.close()
 
     def _build(self, store: Store, cacher: Cacher) -> Core:
@@ -135,6 +152,8 @@ class APIServer(Component[ApiServerSettings]):
             Streams(),
             Kubelets(settings, registry),
             self.context.health,
+            Aggregation(registry, catalog),
+            Transport(settings, registry),
         )
 
     def _add_checks(self, store: Store) -> None:

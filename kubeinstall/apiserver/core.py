@@ -12,6 +12,8 @@ from kubeinstall.apiserver.negotiate import Output
 from kubeinstall.apiserver.request import RequestInfo, User
 
 if TYPE_CHECKING:
+    from kubeinstall.apiserver.aggregation import Aggregation
+    from kubeinstall.apiserver.aggregation.transport import Transport
     from kubeinstall.apiserver.config import ApiServerSettings
     from kubeinstall.apiserver.engine import Engine
     from kubeinstall.apiserver.interfaces import Services
@@ -37,6 +39,8 @@ class Core:
     streams: Streams
     kubelets: Kubelets
     health: Health
+    aggregation: Aggregation
+    transport: Transport
     #: Held while a large document is built.
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
 

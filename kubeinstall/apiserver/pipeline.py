@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from kubeinstall.api.names import new_uid
 from kubeinstall.apiserver import authn, authz
+from kubeinstall.apiserver.aggregation.forward import forward
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.http import Exchange
 from kubeinstall.apiserver.negotiate import Output, negotiate
@@ -143,6 +144,12 @@ class Pipeline:
         decision = self._core.services.authorizer.authorize(attributes)
         if not decision.allowed:
             raise authz.forbidden(attributes, decision)
+        if self._core.aggregation.remotes:
+            remote = self._core.aggregation.find(info)
+            if remote is not None:
+                seconds = None if _is_long(info) else self._timeout
+                await forward(self._core, exchange, remote, user, seconds=seconds)
+                return
         if not info.is_resource:
             await serve_plain(self._core, exchange, info, user)
             return

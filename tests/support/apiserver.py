@@ -143,6 +143,8 @@ def prepare(directory: Path, settings: Mapping[str, Any]) -> None:
         "service-account-signing-key-file": str(pki / "sa.key"),
         "kubelet-client-certificate": str(pki / "apiserver-kubelet-client.crt"),
         "kubelet-client-key": str(pki / "apiserver-kubelet-client.key"),
+        "proxy-client-cert-file": str(pki / "front-proxy-client.crt"),
+        "proxy-client-key-file": str(pki / "front-proxy-client.key"),
         "requestheader-client-ca-file": str(pki / "front-proxy-ca.crt"),
         "requestheader-username-headers": "X-Remote-User",
         "requestheader-group-headers": "X-Remote-Group",

@@ -10,12 +10,15 @@ discovery.aggregated(legacy=False, version="v2")   # Document(body, etag)
 
 from kubeinstall.api.discovery.aggregated import MEDIA_TYPES, Document
 from kubeinstall.api.discovery.documents import Discovery, storage_version_hash
-from kubeinstall.api.discovery.order import group_priority, version_priority
+from kubeinstall.api.discovery.external import External
+from kubeinstall.api.discovery.order import Priority, group_priority, version_priority
 
 __all__ = [
     "MEDIA_TYPES",
     "Discovery",
     "Document",
+    "External",
+    "Priority",
     "group_priority",
     "storage_version_hash",
     "version_priority",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from kubeinstall.api.discovery.external import External, aggregated
 from kubeinstall.api.resources import Resource, Subresource
 from kubeinstall.api.types import Object
 
@@ -25,30 +27,48 @@ MEDIA_TYPES: Final = {
 }
 
 
-def document(groups: list[tuple[str, list[tuple[str, list[Resource]]]]], version: str) -> Document:
-    """The APIGroupDiscoveryList of `[(group, [(version, resources)])]`, in the order given."""
+def document(
+    groups: list[tuple[str, list[tuple[str, list[Resource]]]]],
+    version: str,
+    external: Mapping[tuple[str, str], External],
+) -> Document:
+    """The APIGroupDiscoveryList of `[(group, [(version, resources)])]`, in the order given.
+
+    Group versions in `external` are shown as the other server told them.
+    """
     body = orjson.dumps(
         {
             "kind": "APIGroupDiscoveryList",
             "apiVersion": f"apidiscovery.k8s.io/{version}",
             "metadata": {},
-            "items": [_group(name, versions) for name, versions in groups],
+            "items": [_group(name, versions, external) for name, versions in groups],
         }
     )
     return Document(body, f'"{hashlib.sha512(body).hexdigest().upper()}"')
 
 
-def _group(name: str, versions: list[tuple[str, list[Resource]]]) -> Object:
+def _group(
+    name: str,
+    versions: list[tuple[str, list[Resource]]],
+    external: Mapping[tuple[str, str], External],
+) -> Object:
     return {
         "metadata": {"name": name} if name else {},
         "versions": [
-            {
-                "version": version,
-                "resources": [_resource(each) for each in resources],
-                "freshness": "Current",
-            }
+            _version(version, resources, external.get((name, version)))
             for version, resources in versions
         ],
+    }
+
+
+def _version(version: str, resources: list[Resource], external: External | None) -> Object:
+    if external is not None:
+        entry: Object = {"version": version, "resources": aggregated(external)}
+        return {**entry, "freshness": "Current" if external.fresh else "Stale"}
+    return {
+        "version": version,
+        "resources": [_resource(each) for each in resources],
+        "freshness": "Current",
     }
 
 

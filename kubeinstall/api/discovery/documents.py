@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kubeinstall.api.discovery.aggregated import Document, document
-from kubeinstall.api.discovery.order import sorted_groups, sorted_versions
+from kubeinstall.api.discovery.external import External
+from kubeinstall.api.discovery.order import Priorities, sorted_groups, sorted_versions
 from kubeinstall.api.resources import Resource, Subresource, builtin
 from kubeinstall.api.types import Object
 
@@ -22,17 +23,27 @@ def storage_version_hash(resource: Resource) -> str:
 class Discovery:
     """Immutable: make a new one when the set of custom resources changes."""
 
-    def __init__(self, extra: Iterable[Resource] = ()) -> None:
-        """`extra` are resources beside the built-in ones."""
+    def __init__(
+        self,
+        extra: Iterable[Resource] = (),
+        external: Mapping[tuple[str, str], External] | None = None,
+        priorities: Priorities | None = None,
+    ) -> None:
+        """`extra` are resources beside the built-in ones, `external` what other servers serve, by
+        group and version; `priorities` those that are not the usual ones."""
+        self._external = dict(external or {})
+        self._priorities = dict(priorities or {})
         self._served: dict[str, dict[str, list[Resource]]] = {}
         for resource in (*builtin(), *extra):
             versions = self._served.setdefault(resource.group, {})
             versions.setdefault(resource.version, []).append(resource)
+        for group, version in self._external:
+            self._served.setdefault(group, {})[version] = []
         self._aggregated: dict[tuple[bool, str], Document] = {}
 
     def versions(self, group: str) -> list[str]:
         """Served versions of a group, preferred one first; empty when there is no such group."""
-        return sorted_versions(self._served.get(group, ()))
+        return sorted_versions(group, self._served.get(group, ()), self._priorities)
 
     def api_versions(self, server_address: str) -> Object:
         """`/api`. `server_address` is the API server's own "host:port"."""
@@ -46,12 +57,14 @@ class Discovery:
 
     def groups(self) -> Object:
         """`/apis`: every group but core."""
-        names = [name for name in sorted_groups(self._served) if name]
         return {
             "kind": "APIGroupList",
             "apiVersion": "v1",
-            "groups": [self._group(name) for name in names],
+            "groups": [self._group(name) for name in self._names()],
         }
+
+    def _names(self) -> list[str]:
+        return [name for name in sorted_groups(self._served, self._priorities) if name]
 
     def group(self, name: str) -> Object | None:
         """`/apis/<name>`, or None."""
@@ -84,9 +97,9 @@ class Discovery:
         """The aggregated form of `/api` (`legacy`) or `/apis`, in "v2" or "v2beta1"."""
         key = (legacy, version)
         if key not in self._aggregated:
-            names = [""] if legacy else [name for name in sorted_groups(self._served) if name]
+            names = [""] if legacy else self._names()
             self._aggregated[key] = document(
-                [(name, self._by_version(name)) for name in names], version
+                [(name, self._by_version(name)) for name in names], version, self._external
             )
         return self._aggregated[key]
 

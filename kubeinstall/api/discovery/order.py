@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 #: Upstream's `groupPriorityMinimum` of built-in groups; higher comes first.
 _GROUPS: Final = {
@@ -61,14 +61,37 @@ def version_priority(group: str, version: str) -> int:
     return 9 if match[2] == "beta" else 1
 
 
-def sorted_groups(groups: Iterable[str]) -> list[str]:
-    """Groups in the order `/apis` lists them."""
-    return sorted(set(groups), key=lambda g: (g != _AGGREGATOR, -group_priority(g), g))
+class Priority(NamedTuple):
+    """What an APIService says of the order: `groupPriorityMinimum` and `versionPriority`."""
+
+    group: int
+    version: int
 
 
-def sorted_versions(versions: Iterable[str]) -> list[str]:
-    """Versions by preference: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name."""
-    return sorted(set(versions), key=_version_key)
+#: Priorities that differ from the usual ones, by group and version.
+Priorities = Mapping[tuple[str, str], Priority]
+
+
+def sorted_groups(served: Mapping[str, Iterable[str]], priorities: Priorities) -> list[str]:
+    """Groups (with their versions) in the order `/apis` lists them: by what their first version says."""
+
+    def key(group: str) -> tuple[bool, int, str]:
+        first = sorted_versions(group, served[group], priorities)[0]
+        said = priorities.get((group, first))
+        return (group != _AGGREGATOR, -(said.group if said else group_priority(group)), group)
+
+    return sorted(served, key=key)
+
+
+def sorted_versions(group: str, versions: Iterable[str], priorities: Priorities) -> list[str]:
+    """Versions by priority, and where that is the same: v2, v1, v1beta2, v1beta1, v1alpha1, then by name."""
+
+    def key(version: str) -> tuple[int, int, int, int, int, str]:
+        said = priorities.get((group, version))
+        own = said.version if said else version_priority(group, version)
+        return (-own, *_version_key(version))
+
+    return sorted(set(versions), key=key)
 
 
 def _version_key(version: str) -> tuple[int, int, int, int, str]:

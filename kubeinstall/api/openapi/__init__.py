@@ -8,7 +8,8 @@
 Documents are built when first asked for; v2 is kept deflated. See `service.OpenAPI`.
 """
 
+from kubeinstall.api.openapi.external import ExternalOpenAPI
 from kubeinstall.api.openapi.paths import CustomType
 from kubeinstall.api.openapi.service import V2_PROTOBUF, Document, OpenAPI
 
-__all__ = ["V2_PROTOBUF", "CustomType", "Document", "OpenAPI"]
+__all__ = ["V2_PROTOBUF", "CustomType", "Document", "ExternalOpenAPI", "OpenAPI"]

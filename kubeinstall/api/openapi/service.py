@@ -11,6 +11,7 @@ import orjson
 
 from kubeinstall.api import schema
 from kubeinstall.api.bundle import KUBERNETES
+from kubeinstall.api.openapi import external as externals
 from kubeinstall.api.openapi import gnostic, parameters, v3
 from kubeinstall.api.openapi.definitions import (
     Definition,
@@ -37,7 +38,12 @@ class Document(NamedTuple):
 class OpenAPI:
     """Documents of the built-in resources and `extra` ones; immutable, make a new one on change."""
 
-    def __init__(self, extra: Iterable[CustomType] = ()) -> None:
+    def __init__(
+        self,
+        extra: Iterable[CustomType] = (),
+        external: Iterable[externals.ExternalOpenAPI] = (),
+    ) -> None:
+        self._external = list(external)
         self._served: dict[tuple[str, str], list[Resource]] = {}
         self._custom = {
             (each.resource.group, each.resource.version, each.resource.kind): each for each in extra
@@ -60,6 +66,9 @@ class OpenAPI:
         for name in self._names():
             url = f"/openapi/v3/{name}?hash={self.v3_hash(name)}"
             paths[name] = {"serverRelativeURL": url}
+        for one in self._external:
+            if one.v3_url:
+                paths[one.name] = {"serverRelativeURL": one.v3_url}
         body = orjson.dumps({"paths": dict(sorted(paths.items()))})
         return Document(body, _etag(body))
 
@@ -125,7 +134,7 @@ class OpenAPI:
             paths.update(self._paths(name) or {})
         known = self._definitions()
         names = {*schema.type_names(), *known}
-        return {
+        document: dict[str, Any] = {
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": "unversioned"},
             "paths": dict(sorted(paths.items())),
@@ -141,6 +150,10 @@ class OpenAPI:
                 }
             },
         }
+        for one in self._external:
+            if one.swagger is not None:
+                externals.merge(document, one.swagger, f"/{one.name}")
+        return document
 
     def _keep(self, name: str, build: Callable[[], bytes]) -> Document:
         """Build once; kept deflated, documents are megabytes of text that shrinks tenfold."""

@@ -19,8 +19,10 @@ _HEAD_LIMIT = 64 * 1024  # bytes of a response's head
 _BODY_LIMIT = 1 << 20  # bytes of a refusal
 _ANSWER_SECONDS = 30.0
 _HOP_HEADERS = frozenset(
-    {"host", "authorization", "content-length", "transfer-encoding", "connection", "x-remote-user"}
+    {"host", "authorization", "content-length", "transfer-encoding", "connection"}
 )
+#: By these a client could claim to be somebody, or has told us who to act as.
+_IDENTITY = ("x-remote-", "impersonate-")
 
 
 def wants_upgrade(exchange: Exchange) -> bool:
@@ -37,6 +39,10 @@ class Backend:
     target: str  # path and query
     tls: ssl.SSLContext | None
     connect_seconds: float = 5.0
+    #: What its certificate must be for, where that is not `host`.
+    server_name: str = ""
+    #: Who asks, for a backend that believes us.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 async def tunnel(exchange: Exchange, backend: Backend) -> None:
@@ -50,7 +56,7 @@ async def tunnel(exchange: Exchange, backend: Backend) -> None:
                 backend.host,
                 backend.port,
                 ssl=backend.tls,
-                server_hostname=backend.host if backend.tls is not None else None,
+                server_hostname=(backend.server_name or backend.host) if backend.tls else None,
             )
     except (OSError, TimeoutError) as error:
         reason = str(error) or "timed out"
@@ -79,8 +85,9 @@ def _request(exchange: Exchange, backend: Backend) -> bytes:
     lines += [
         f"{name}: {value}"
         for name, value in exchange.headers.items()
-        if name.lower() not in _HOP_HEADERS
+        if name.lower() not in _HOP_HEADERS and not name.lower().startswith(_IDENTITY)
     ]
+    lines += [f"{name}: {value}" for name, value in backend.headers]
     lines += ["Connection: Upgrade"]
     if exchange.method != "GET":
         lines += ["Content-Length: 0"]

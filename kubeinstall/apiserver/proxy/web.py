@@ -196,29 +196,40 @@ def _split_path(call: Call) -> tuple[str, str]:
 async def _exchange(core: Core, exchange: Exchange, url: str, prefix: str, place: _Place) -> None:
     from yarl import URL
 
-    headers = [(k, v) for k, v in exchange.headers.items() if k.lower() not in _HOP_HEADERS]
+    headers = end_to_end(exchange)
     headers += [
         ("X-Forwarded-Uri", exchange.raw_path),
         ("X-Forwarded-Host", exchange.headers.get("Host", "")),
         ("X-Forwarded-Proto", "https"),
     ]
-    has_body = "Content-Length" in exchange.headers or "Transfer-Encoding" in exchange.headers
-    if "Content-Length" in exchange.headers:
-        headers.append(("Content-Length", exchange.headers["Content-Length"]))
     try:
         async with core.kubelets.session.request(
             exchange.method,
             URL(url, encoded=True),
             headers=headers,
-            data=_body(exchange) if has_body else None,
+            data=body_of(exchange),
             allow_redirects=False,
             ssl=place.tls or False,
         ) as response:
-            await _answer(exchange, response, prefix)
+            await answer(exchange, response, prefix)
     except (aiohttp.ClientError, TimeoutError) as error:
         if exchange.status:
             return
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+
+
+def end_to_end(exchange: Exchange) -> list[tuple[str, str]]:
+    """The request's headers that are for the backend too."""
+    headers = [(k, v) for k, v in exchange.headers.items() if k.lower() not in _HOP_HEADERS]
+    if "Content-Length" in exchange.headers:
+        headers.append(("Content-Length", exchange.headers["Content-Length"]))
+    return headers
+
+
+def body_of(exchange: Exchange) -> AsyncIterator[bytes] | None:
+    """The request's body as it comes, or None without one."""
+    has_body = "Content-Length" in exchange.headers or "Transfer-Encoding" in exchange.headers
+    return _body(exchange) if has_body else None
 
 
 async def _body(exchange: Exchange) -> AsyncIterator[bytes]:
@@ -226,7 +237,8 @@ async def _body(exchange: Exchange) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _answer(exchange: Exchange, response: aiohttp.ClientResponse, prefix: str) -> None:
+async def answer(exchange: Exchange, response: aiohttp.ClientResponse, prefix: str) -> None:
+    """Hand the backend's answer on as it comes."""
     headers = []
     for name, value in response.headers.items():
         lower = name.lower()

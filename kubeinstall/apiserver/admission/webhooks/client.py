@@ -48,7 +48,7 @@ def target_of(config: Object) -> Target:
     return Target(f"https://{host}:{service.get('port') or 443}{path}", bundle)
 
 
-class _ServiceResolver(AbstractResolver):
+class ServiceResolver(AbstractResolver):
     """`name.namespace.svc` to the address and target port of a ready endpoint."""
 
     def __init__(self, registry: Registry) -> None:
@@ -162,7 +162,7 @@ class WebhookClient:
                     limit=_CONNECTIONS,
                     keepalive_timeout=_KEEP_SECONDS,
                     use_dns_cache=False,
-                    resolver=_ServiceResolver(self._registry),
+                    resolver=ServiceResolver(self._registry),
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 headers={"User-Agent": "kube-apiserver-admission"},
