@@ -17,7 +17,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 HOSTS = REPOSITORY / "molecule/hosts.py"
-TAG, NETWORK = "ct", "10.142.0.0/24"
+# Several runs share a machine when each has a tag and a network of its own.
+TAG = os.environ.get("KUBEINSTALL_HOSTS_TAG", "ct")
+NETWORK = os.environ.get("KUBEINSTALL_HOSTS_NETWORK", "10.142.0.0/24")
 NEEDED = ("systemd-nspawn", "mmdebstrap", "nft", "ip", "ssh")
 ADMIN = "/etc/kubernetes/admin.conf"
 
