@@ -40,6 +40,9 @@ frontend api
 backend servers
     balance leastconn
     option httpchk GET /readyz
+    # A server that says that it shuts down gets no new connections and keeps those it has, to finish what is asked on
+    # them; one that fails otherwise loses them.
+    http-check expect ! rstring "-.shutdown failed" error-status L7OKC
     http-check expect status 200
     # Only health is asked for here; what passes through is encrypted from end to end.
     default-server check check-ssl verify none inter 2s fastinter 500ms downinter 1s fall 2 rise 1 \

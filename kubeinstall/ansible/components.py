@@ -19,6 +19,8 @@ Object = dict[str, Any]
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE = ("kubelet", "kube-proxy", "kube-podnet", "kube-dns")
+#: Longer than a balancer takes to see that a server shuts down: its checks are 2 s apart and take 1 s at most.
+SHUTDOWN_DELAY = "4s"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _META = {"apiVersion", "kind", "metadata"}
 
@@ -141,6 +143,8 @@ def _api_server(config: Object) -> Object:
         "tls-cert-file": f"{pki}/apiserver.crt",
         "tls-private-key-file": f"{pki}/apiserver.key",
     }
+    if len((config.get("host") or {}).get("servers") or ()) > 1:
+        settings["shutdown-delay-duration"] = SHUTDOWN_DELAY
     external = cluster["etcd"].get("external")
     members = (config.get("host") or {}).get("etcd") or {}
     if members.get("members"):

@@ -7,6 +7,7 @@ functions that the roles of a single host call too. Between the stages hosts dep
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -23,7 +24,7 @@ from kubeinstall.ansible.outcome import Outcome, from_changes
 from kubeinstall.ansible.packages import ensure_lists, ensure_packages
 from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
 from kubeinstall.ansible.runtime_service import ensure_runtime
-from kubeinstall.ansible.services import unit_active
+from kubeinstall.ansible.services import ready_at, restarts, unit_active
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
 from kubeinstall.pki.kubeconfigs import kubeconfigs
@@ -62,6 +63,10 @@ _SERVER_PHASES = (
 )
 _SERVER_SECONDS = 120.0
 _NOTICED_SECONDS = 2.5  # until every balancer has found that a server is back
+_SERVER_STARTS = re.compile(r"\b(re)?start kube-apiserver(\.service)?$")
+_TOO_MANY_RESTARTS = 4
+_BEGIN_SECONDS = 10.0
+_CLOCKS = 0.1  # times are computed from two clocks: a smaller difference is none
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -114,9 +119,12 @@ def serve(
         others = [name for name in serving if name != own]
         if others and ensure_components(config, CONTROL_PLANE, start=True, check=True).changed:
             _others_serve(config, others)
-        outcome.extend(ensure_components(config, CONTROL_PLANE, start=True, check=check))
+        before = ready_at("kube-apiserver", "kube-apiserver")
+        started = ensure_components(config, CONTROL_PLANE, start=True, check=check)
+        outcome.extend(started)
         if not check and outcome.changed:
-            wait_own_server()
+            restarted = any(_SERVER_STARTS.search(change) for change in started.changes)
+            wait_own_server(before if restarted else -1.0)
             time.sleep(_NOTICED_SECONDS if others else 0)
     return outcome
 
@@ -232,8 +240,17 @@ def _certificates(config: Object, *, check: bool) -> Outcome:
     return from_changes(ensure_pki(pki, identity, write=not check, only=phases))
 
 
-def wait_own_server() -> None:
-    """Return when this host's API server is ready."""
+def wait_own_server(since: float = -1.0) -> None:
+    """Return when this host's API server is ready: one that became so after `since` (seconds since 1970), for the one
+    before may still be finishing what it was asked."""
+    deadline = time.monotonic() + _SERVER_SECONDS
+    while since >= 0 and ready_at("kube-apiserver", "kube-apiserver") <= since + _CLOCKS:
+        left = deadline - time.monotonic()
+        # How often the one before had to be started again is counted until the new one begins.
+        looping = restarts("kube-apiserver") >= _TOO_MANY_RESTARTS
+        if left < 0 or (looping and left < _SERVER_SECONDS - _BEGIN_SECONDS):
+            break  # what follows says why
+        time.sleep(0.1)
     from kubeinstall.ansible.objects import with_client
 
     async def nothing(_client: object) -> Outcome:

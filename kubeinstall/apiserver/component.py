@@ -21,9 +21,11 @@ from kubeinstall.apiserver.http.tls import server_context
 from kubeinstall.apiserver.interfaces import Services
 from kubeinstall.apiserver.local import LocalRegistry
 from kubeinstall.apiserver.metrics import Metrics
+from kubeinstall.apiserver.peers import Peers
 from kubeinstall.apiserver.pipeline import Pipeline
 from kubeinstall.apiserver.proxy.kubelets import Kubelets
 from kubeinstall.apiserver.streams import Streams
+from kubeinstall.apiserver.termination import Termination
 from kubeinstall.errors import StoreError
 from kubeinstall.runtime.component import Component, run_guarded
 from kubeinstall.storage.cache import Cacher
@@ -31,7 +33,8 @@ from kubeinstall.storage.encryption import EncryptedStore, read_configuration
 from kubeinstall.storage.open import open_store
 from kubeinstall.storage.store import Store
 
-_STOP_GRACE = 5.0  # seconds that requests under way get when the server stops
+#: What ending takes besides the delay and the requests under way, seconds.
+_STOP_SECONDS = 15.0
 
 
 class APIServer(Component[ApiServerSettings]):
@@ -41,6 +44,13 @@ class APIServer(Component[ApiServerSettings]):
     settings_type: ClassVar[type[ApiServerSettings]] = ApiServerSettings
     #: Where it listens once it is ready; for tests that ask for port 0.
     port: int = 0
+
+    @property
+    def stop_seconds(self) -> float:
+        """See `Component.stop_seconds`."""
+        settings = self.settings
+        patience = settings.shutdown_delay + settings.shutdown_watch_grace
+        return patience + settings.request_timeout + _STOP_SECONDS
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -60,16 +70,16 @@ class APIServer(Component[ApiServerSettings]):
     async def _serve(self, store: Store) -> None:
         cacher = Cacher(store, fields_for)
         await cacher.start()
-        async with asyncio.TaskGroup() as tasks, self._listening(store, cacher) as core:
+        async with asyncio.TaskGroup() as tasks, self._listening(store, cacher) as (core, peers):
             # The cache first: every consistent read waits for it.
             tasks.create_task(
                 run_guarded(cacher.run(), "watch-cache", self.log), name="watch-cache"
             )
             tasks.create_task(core.streams.run(), name="bookmarks")
-            await bootstrap.ensure(core.services, self.port)
+            await bootstrap.ensure(core.services)
+            await peers.arrive()
             tasks.create_task(
-                run_guarded(bootstrap.keep(core.services, self.port), "bootstrap", self.log),
-                name="bootstrap",
+                run_guarded(bootstrap.keep(core.services), "bootstrap", self.log), name="bootstrap"
             )
             definitions = CustomResources(core.engine.registry, core.catalog, self.log)
             tasks.create_task(
@@ -82,6 +92,7 @@ class APIServer(Component[ApiServerSettings]):
             )
             self._aggregate(tasks, core)
             self.context.ready()
+            tasks.create_task(run_guarded(peers.run(), "peers", self.log), name="peers")
             self.log.info("Serving", port=self.port)
             await asyncio.Event().wait()
 
@@ -99,23 +110,24 @@ class APIServer(Component[ApiServerSettings]):
         )
 
     @contextlib.asynccontextmanager
-    async def _listening(self, store: Store, cacher: Cacher) -> AsyncIterator[Core]:
+    async def _listening(self, store: Store, cacher: Cacher) -> AsyncIterator[tuple[Core, Peers]]:
         settings = self.settings
         core = self._build(store, cacher)
-        server = HttpServer(Pipeline(core, self.log))
+        termination = Termination(settings, self.context.health)
+        pipeline = Pipeline(core, self.log)
+        server = HttpServer(pipeline)
         tls = server_context(
             settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file
         )
         self.port = await server.start(settings.bind_address, settings.secure_port, tls)
+        peers = Peers(settings, core.services.registry, store, self.port, self.log)
         try:
-            yield core
+            yield core, peers
         finally:
-            # Not ready first, so that load balancers look elsewhere; then watches, whose clients
-            # start anew at another server; then the connections.
-            self.context.health.add_check("shutdown", _shutting_down)
-            await asyncio.sleep(settings.shutdown_delay)
-            core.streams.end_all()
-            await server.stop(_STOP_GRACE)
+            served = self.context.started.is_set()
+            await termination.run(
+                server, pipeline, core.streams, peers.leave, self.log, served=served
+            )
             await core.kubelets.close()
             await core.transport.close()
             await core.services.admission.close()
@@ -167,7 +179,3 @@ class APIServer(Component[ApiServerSettings]):
         health = self.context.health
         health.add_check("etcd", datastore, live=True)
         health.add_check("poststarthook/bootstrap", started)
-
-
-async def _shutting_down() -> None:
-    raise StoreError("the server is shutting down")

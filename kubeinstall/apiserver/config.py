@@ -52,6 +52,17 @@ class ApiServerSettings(Settings):
         unit="s",
         help="Time between not ready and not serving.",
     )
+    shutdown_send_retry_after: bool = setting(
+        False,
+        flag="shutdown-send-retry-after",
+        help="While requests under way are finished, answer new ones with 429 instead of refusing connections.",
+    )
+    shutdown_watch_grace: float = setting(
+        0.0,
+        flag="shutdown-watch-termination-grace-period",
+        unit="s",
+        help="Watches are ended spread over this time when the server stops; 0 ends all at once.",
+    )
 
     # Storage
     storage_url: str = setting(
@@ -209,6 +220,11 @@ class ApiServerSettings(Settings):
         if not self.service_cluster_ip_range or len(self.service_cluster_ip_range) > 2:
             raise SettingsError(
                 "service-cluster-ip-range: needs one CIDR, or one of each IP family"
+            )
+        if self.endpoint_reconciler_type not in ("lease", "none"):
+            raise SettingsError(
+                f"endpoint-reconciler-type: unknown type {self.endpoint_reconciler_type!r};"
+                " use lease or none"
             )
         self.node_ports  # noqa: B018 - raises when malformed
         if not 0 <= self.secure_port <= 65535:

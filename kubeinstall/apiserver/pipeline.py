@@ -38,6 +38,10 @@ class Pipeline:
         self._log = log
         self._reading = 0
         self._writing = 0
+        #: Set while the server ends: what is new is sent elsewhere.
+        self.refusing = False
+        self._idle = asyncio.Event()
+        self._under_way = 0
         settings = core.settings
         self._front_proxy_headers = settings.requestheader_username_headers
         self._timeout = settings.request_timeout
@@ -50,11 +54,45 @@ class Pipeline:
         begun = time.perf_counter()
         exchange.audit_id = exchange.headers.get("Audit-ID") or new_uid()
         info = parse_request(exchange.method, exchange.path, exchange.query)
+        if self.refusing and not _is_health(exchange.path):
+            self._refuse(exchange)
+            return
+        counted = not _is_long(info)
+        self._under_way += counted
         try:
             await self._guarded(exchange, info)
         except ConnectionError:
             return  # nobody is left to answer
+        finally:
+            self._under_way -= counted
+            if not self._under_way:
+                self._idle.set()
         self._observe(exchange, info, time.perf_counter() - begun)
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered, watches and other streams not counted."""
+        return self._under_way
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until no request is under way; False when that took longer than `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._under_way:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _refuse(self, exchange: Exchange) -> None:
+        """The server ends, but still listens (--shutdown-send-retry-after)."""
+        exchange.respond(
+            429,
+            "text/plain; charset=utf-8",
+            b"The apiserver is shutting down, please try again later.\n",
+            [("Retry-After", "5")],
+        )
 
     async def _guarded(self, exchange: Exchange, info: RequestInfo) -> None:
         try:
@@ -218,6 +256,10 @@ _METRIC_VERBS = {
 
 def _exempt(user: User) -> bool:
     return MASTERS_GROUP in user.groups
+
+
+def _is_health(path: str) -> bool:
+    return path.split("/", 2)[1] in ("healthz", "livez", "readyz")
 
 
 def _is_long(info: RequestInfo) -> bool:

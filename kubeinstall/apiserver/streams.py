@@ -45,7 +45,13 @@ class Streams:
             for stream in list(self._streams):
                 stream.bookmark()
 
-    def end_all(self) -> None:
-        """End every watch, so that connections become idle and can close."""
-        for stream in list(self._streams):
+    async def end_all(self, seconds: float = 0.0) -> None:
+        """End every watch, so that connections become idle and can close; spread over `seconds`, so
+        that clients do not all start anew at once."""
+        streams = list(self._streams)
+        for number, stream in enumerate(streams):
+            stream.end()
+            if seconds > 0 and number + 1 < len(streams):
+                await asyncio.sleep(seconds / len(streams))
+        for stream in list(self._streams):  # those that began meanwhile
             stream.end()

@@ -57,6 +57,11 @@ class Component(ABC, Generic[S]):
     name: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
 
+    @property
+    def stop_seconds(self) -> float:
+        """How long the component may take to end after it was cancelled."""
+        return 25.0
+
     def __init__(self, settings: S, context: ComponentContext) -> None:
         self.settings = settings
         self.context = context

@@ -20,7 +20,6 @@ from kubeinstall.runtime.settings import load
 Loader = Callable[[str], type[Component[Any]]]
 
 _LOOK_SECONDS = 0.2
-_STOP_TIMEOUT = 25.0  # seconds for a component to end after it was cancelled
 
 
 class ComponentFailed(KubeinstallError):
@@ -32,6 +31,7 @@ class _Hosted:
     name: str
     context: ComponentContext
     task: asyncio.Task[None]
+    stop_seconds: float
 
 
 def run_components(
@@ -76,7 +76,8 @@ async def host_components(components: Sequence[tuple[str, Component[Any]]]) -> N
         written = {path for _, other in components for path in other.writes()}
         for name, component in components:
             run = _run_after(component, written - set(component.writes()))
-            hosted.append(_Hosted(name, component.context, asyncio.create_task(run, name=name)))
+            task = asyncio.create_task(run, name=name)
+            hosted.append(_Hosted(name, component.context, task, component.stop_seconds))
         readiness = asyncio.create_task(_announce(hosted), name="announce")
         stopping = asyncio.create_task(stop.wait(), name="signals")
         await asyncio.wait(
@@ -119,7 +120,7 @@ async def _stop(hosted: Sequence[_Hosted]) -> tuple[str, BaseException] | None:
     failure: tuple[str, BaseException] | None = None
     for item in reversed(hosted):
         item.task.cancel()
-        await asyncio.wait({item.task}, timeout=_STOP_TIMEOUT)
+        await asyncio.wait({item.task}, timeout=item.stop_seconds)
         if not item.task.done():
             get_logger("runtime").warning(
                 "Component did not stop in time", component_name=item.name

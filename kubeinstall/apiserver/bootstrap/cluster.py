@@ -1,5 +1,5 @@
 """Objects that every cluster has from its first second: namespaces, priority classes, the
-`kubernetes` service and where it leads, the service CIDR, and how extension servers authenticate.
+`kubernetes` service, the service CIDR, and how extension servers authenticate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from kubeinstall.errors import AlreadyExists, NotFound
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 _SERVICE_LABELS = {"component": "apiserver", "provider": "kubernetes"}
-_SLICE_LABEL = "kubernetes.io/service-name"
 _PRIORITIES = {
     "system-node-critical": (
         2000001000,
@@ -76,7 +75,7 @@ async def ensure_service_cidr(registry: Registry, settings: ApiServerSettings) -
 
 
 async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSettings) -> None:
-    """Service, Endpoints and EndpointSlice `default/kubernetes` of this API server."""
+    """Service `default/kubernetes`; where it leads is written by `apiserver.peers`."""
     networks = [ipaddress.ip_network(cidr) for cidr in settings.service_cluster_ip_range]
     service: Object = {
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": dict(_SERVICE_LABELS)},
@@ -104,81 +103,6 @@ async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSetti
         return current
 
     await ensure(registry, kind("services"), service, with_ports)
-
-
-async def ensure_kubernetes_endpoints(
-    registry: Registry, address: str, port: int, *, alone: bool
-) -> None:
-    """Endpoints and EndpointSlice of `default/kubernetes`, listing `address` and `port`.
-
-    `alone`: no other API server shares the datastore, so other addresses are this server's earlier
-    ones and go. Otherwise the address is added to those of the others.
-    """
-    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
-    metadata: Object = {
-        "name": "kubernetes",
-        "namespace": "default",
-        "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-    }
-    subset = {"addresses": [{"ip": address}], "ports": ports}
-    await ensure(
-        registry,
-        kind("endpoints"),
-        {"metadata": metadata, "subsets": [subset]},
-        lambda current: _with_address(current, address, port, alone),
-    )
-    family = f"IPv{ipaddress.ip_address(address).version}"
-    await ensure(
-        registry,
-        kind("endpointslices", "discovery.k8s.io"),
-        {
-            "metadata": {
-                "name": "kubernetes",
-                "namespace": "default",
-                "labels": {_SLICE_LABEL: "kubernetes"},
-            },
-            "addressType": family,
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-            "ports": ports,
-        },
-        lambda current: _with_endpoint(current, address, port, alone),
-    )
-
-
-def _addresses(
-    known: list[str], ports: list[int], address: str, port: int, alone: bool
-) -> list[str] | None:
-    """What the endpoints shall list; None when they are right."""
-    keep = [] if alone or ports != [port] else known
-    wanted = sorted({*keep, address})
-    return None if (wanted, [port]) == (known, ports) else wanted
-
-
-def _with_address(current: Object, address: str, port: int, alone: bool) -> Object | None:
-    subsets = current.get("subsets") or []
-    known = [a["ip"] for s in subsets for a in s.get("addresses") or ()]
-    ports = [p.get("port") for s in subsets for p in s.get("ports") or ()]
-    wanted = _addresses(known, ports, address, port, alone)
-    if wanted is None:
-        return None
-    current["subsets"] = [
-        {
-            "addresses": [{"ip": ip} for ip in wanted],
-            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-        }
-    ]
-    return current
-
-
-def _with_endpoint(current: Object, address: str, port: int, alone: bool) -> Object | None:
-    known = [a for e in current.get("endpoints") or () for a in e.get("addresses") or ()]
-    ports = [p.get("port") for p in current.get("ports") or ()]
-    wanted = _addresses(known, ports, address, port, alone)
-    if wanted is None:
-        return None
-    current["endpoints"] = [{"addresses": [a], "conditions": {"ready": True}} for a in wanted]
-    current["ports"] = [{"name": "https", "port": port, "protocol": "TCP"}]
-    return current
 
 
 async def ensure_extension_authentication(registry: Registry, settings: ApiServerSettings) -> None:

@@ -60,6 +60,12 @@ class Connection(RequestHandler):
         """Wait until the client has read most of what was written; raises when it is gone."""
         await self._drain_helper()
 
+    def close(self) -> None:
+        """Of aiohttp's server, when it ends. A connection whose request is under way must go on reading: its body may
+        still be coming; it ends with the answer."""
+        if not self._request_in_progress:
+            super().close()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Of asyncio's protocol: the connection ended."""
         super().connection_lost(exc)
@@ -106,6 +112,7 @@ class Exchange:
     """A request being answered. Exactly one of `respond`, `start` … `finish`, or `hijack` is used."""
 
     __slots__ = (
+        "_is_last",
         "_request",
         "audit_id",
         "connection",
@@ -121,8 +128,10 @@ class Exchange:
         "warnings",
     )
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, is_last: Callable[[], bool]) -> None:
+        """`is_last` tells whether the server is about to end, and the connection with the answer."""
         self._request = request
+        self._is_last = is_last
         self.method: str = request.method
         self.headers: CIMultiDictProxy[str] = request.headers
         connection = request.protocol
@@ -260,7 +269,11 @@ class Exchange:
 
     @property
     def _keep_alive(self) -> bool:
-        return self._request.keep_alive and self.status != HTTPStatus.SWITCHING_PROTOCOLS
+        return (
+            self._request.keep_alive
+            and self.status != HTTPStatus.SWITCHING_PROTOCOLS
+            and not self._is_last()
+        )
 
     def _head(self, status: int, content_type: str, headers: Iterable[tuple[str, str]]) -> bytes:
         self.status = status
@@ -277,7 +290,7 @@ class Exchange:
             text += f"Warning: 299 - {_quote(warning)}\r\n"
         for name, value in headers:
             text += f"{name}: {value}\r\n"
-        if not self._request.keep_alive:
+        if not self._request.keep_alive or self._is_last():
             text += "Connection: close\r\n"
         lines.append(text.encode("utf-8", "replace"))
         return b"".join(lines)

@@ -31,6 +31,8 @@ class HttpServer:
         self._handler = handler
         self._server: asyncio.AbstractServer | None = None
         self._protocol: _Server | None = None
+        #: Set when the server is about to end: each answer says that its connection ends.
+        self.last_requests = False
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Listen; returns the port. Raises `OSError` when the address is taken."""
@@ -55,15 +57,24 @@ class HttpServer:
         """Open connections."""
         return len(self._protocol.connections) if self._protocol is not None else 0
 
-    async def stop(self, grace: float) -> None:
-        """Stop listening, give requests under way `grace` seconds, then close what is left."""
+    def close(self) -> None:
+        """Stop listening, and end connections that nothing is asked on; requests under way go on."""
+        self.last_requests = True
         if self._server is not None:
             self._server.close()
         if self._protocol is not None:
             self._protocol.pre_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Stop listening, give requests under way `grace` seconds, then close what is left."""
+        self.close()
+        if self._protocol is not None:
             await self._protocol.shutdown(grace)
 
     async def _handle(self, request: web.BaseRequest) -> object:
-        exchange = Exchange(request)
+        exchange = Exchange(request, self._is_last)
         await self._handler(exchange)
         return exchange.answered()
+
+    def _is_last(self) -> bool:
+        return self.last_requests

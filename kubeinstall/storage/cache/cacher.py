@@ -16,6 +16,8 @@ from kubeinstall.storage.cache.resource import ResourceCache
 from kubeinstall.storage.store import KeyValue, Store, StoreEvent
 
 ROOT = "/registry/"
+#: Keys below these hold no objects of the API: which servers live, which ports are taken.
+INTERNAL = (f"{ROOT}masterleases/", f"{ROOT}ranges/")
 PAGE = 2000  # keys read at a time when the cache is filled
 FRESH_TIMEOUT = 3.0  # seconds that a consistent read waits for the cache, as upstream
 REPLAY_REVISIONS = (
@@ -119,6 +121,8 @@ class Cacher:
         while True:
             page = await self.store.scan(ROOT, revision=self.revision, limit=PAGE, start=start)
             for item in page.items:
+                if item.key.startswith(INTERNAL):
+                    continue
                 found[_prefix_of(item.key)].append(item)
             if not page.more:
                 break
@@ -133,7 +137,7 @@ class Cacher:
         try:
             async for batch in watch:
                 for event in batch:
-                    if event.revision <= self.revision:
+                    if event.revision <= self.revision and not event.key.startswith(INTERNAL):
                         self._cache(_prefix_of(event.key)).replay(event)
                 if watch.revision >= self.revision:
                     return
@@ -147,7 +151,8 @@ class Cacher:
             watch.close()
 
     def _apply(self, event: StoreEvent) -> None:
-        self._cache(_prefix_of(event.key)).apply(event)
+        if not event.key.startswith(INTERNAL):
+            self._cache(_prefix_of(event.key)).apply(event)
 
     def _cache(self, prefix: str) -> ResourceCache:
         _, _, group, plural, _ = prefix.split("/")

@@ -7,6 +7,7 @@ that opens the file owns it: a lock file beside it keeps a second one out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -29,6 +30,9 @@ T = TypeVar("T")
 HISTORY_SECONDS = 300.0  # how long history is kept, as upstream's etcd-compaction-interval
 HISTORY_REVISIONS = 200_000  # and how many revisions at the most
 UPKEEP_SECONDS = 30.0
+EXPIRY_SECONDS = (
+    2.0  # a key outlives its time to live by no more: servers that died are missed soon
+)
 WATCH_BUFFER = 50_000  # events that a slow consumer may leave waiting before its watch ends
 REPLAY_BATCH = 500
 
@@ -187,14 +191,20 @@ class SQLiteStore:
                 write.done.set_exception(outcome)
 
     async def _keep_up(self) -> None:
-        """Compaction, expiry and checkpoints, every `UPKEEP_SECONDS`; a failure is tried again next time."""
+        """Expiry every `EXPIRY_SECONDS`, compaction and checkpoints every `UPKEEP_SECONDS`; a failure is tried again
+        next time."""
+        last = time.monotonic()
         while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
+            await asyncio.sleep(EXPIRY_SECONDS)
+            with contextlib.suppress(StoreError):
+                await self.expire()
             now = time.monotonic()
+            if now - last < UPKEEP_SECONDS:
+                continue
+            last = now
             if self._marks[-1][1] != self._published:
                 self._marks.append((now, self._published))
             try:
-                await self.expire()
                 await self._compact_history(now)
                 await self._task(compaction.checkpoint)
             except StoreError:

@@ -206,6 +206,7 @@ def config(tmp_path: Path) -> dict[str, Any]:
 def test_settings_of_every_component_are_accepted_by_it(config: dict[str, Any]) -> None:
     settings = component_settings(config)  # the fixture has read each as the component will
     assert settings["kube-apiserver"]["event-ttl"] == "2h"
+    assert "shutdown-delay-duration" not in settings["kube-apiserver"]  # nobody else to go to
     issuers = settings["kube-apiserver"]["service-account-issuer"]
     assert issuers == "https://one.example,https://two.example"
     assert settings["kube-proxy"]["healthz-bind-address"] == "127.0.0.1:10999"

@@ -33,9 +33,21 @@ async def test_running_watches_get_bookmarks_and_an_end() -> None:
     task.cancel()
     assert one.bookmarks >= 2
     assert gone.bookmarks == 0
-    streams.end_all()
+    await streams.end_all()
     assert one.ended
     assert len(streams) == 1
+
+
+async def test_watches_can_be_ended_over_a_while() -> None:
+    streams = Streams()
+    many = [Stream() for _ in range(4)]
+    for stream in many:
+        streams.add(stream)
+    ending = asyncio.create_task(streams.end_all(0.4))
+    await asyncio.sleep(0.05)
+    assert sum(stream.ended for stream in many) == 1
+    await ending
+    assert all(stream.ended for stream in many)
 
 
 def _pods() -> Resource:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubeinstall.apiserver.authz.kinds import RBAC_GROUP, kind
-from kubeinstall.apiserver.bootstrap import apiservices, cluster, flowcontrol, policy
+from kubeinstall.apiserver.bootstrap import apiservices, flowcontrol, policy
 from tests.unit.apiserver_policy.memory import MemoryRegistry
 
 REFERENCE = Path(
@@ -99,29 +99,3 @@ def test_flow_control_is_upstreams(golden: dict[str, Any]) -> None:
 
 def test_api_services_are_upstreams(golden: dict[str, Any]) -> None:
     assert apiservices.specs() == _items(golden, "bootstrap.APIService")
-
-
-def _listed(registry: MemoryRegistry) -> tuple[list[str], list[str]]:
-    endpoints = registry.get(kind("endpoints"), "kubernetes", "default")
-    slices = registry.get(kind("endpointslices", "discovery.k8s.io"), "kubernetes", "default")
-    return (
-        [a["ip"] for s in endpoints["subsets"] for a in s["addresses"]],
-        [a for e in slices["endpoints"] for a in e["addresses"]],
-    )
-
-
-async def test_several_servers_share_the_endpoints() -> None:
-    registry = MemoryRegistry()
-    for address in ("10.0.0.2", "10.0.0.1", "10.0.0.2"):
-        await cluster.ensure_kubernetes_endpoints(registry, address, 6443, alone=False)
-    assert _listed(registry) == (["10.0.0.1", "10.0.0.2"],) * 2
-
-
-async def test_a_lone_server_forgets_its_earlier_address() -> None:
-    registry = MemoryRegistry()
-    for address in ("10.0.0.2", "10.0.0.1"):
-        await cluster.ensure_kubernetes_endpoints(registry, address, 6443, alone=True)
-    assert _listed(registry) == (["10.0.0.1"],) * 2
-    before = _revisions(registry)
-    await cluster.ensure_kubernetes_endpoints(registry, "10.0.0.1", 6443, alone=True)
-    assert _revisions(registry) == before

@@ -17,9 +17,10 @@ from kubeinstall.apiserver.authn.authenticator import Authenticator
 from kubeinstall.apiserver.authn.tokens import ServiceAccountTokens
 from kubeinstall.apiserver.authz import Authorizer
 from kubeinstall.apiserver.authz.kinds import kind
-from kubeinstall.apiserver.bootstrap import advertised_address, ensure, keep
+from kubeinstall.apiserver.bootstrap import ensure, keep
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.interfaces import Services
+from kubeinstall.apiserver.peers import advertised_address
 from kubeinstall.errors import NotFound
 from tests.unit.apiserver_policy.memory import MemoryRegistry
 
@@ -45,20 +46,16 @@ async def test_namespaces_and_service_come_back(monkeypatch: pytest.MonkeyPatch)
         Chain([]),
         hooks.build(flags, registry),
     )
-    await ensure(services, 7443)
+    await ensure(services)
     service = registry.get(kind("services"), "kubernetes", "default")
     assert service["spec"]["clusterIP"] == "10.96.0.1"
-    endpoints = registry.get(kind("endpoints"), "kubernetes", "default")
-    assert endpoints["subsets"][0]["addresses"] == [{"ip": "10.0.0.5"}]
-    assert endpoints["subsets"][0]["ports"][0]["port"] == 7443
     gone = (
         ("namespaces", "", "kube-node-lease"),
         ("services", "default", "kubernetes"),
-        ("endpoints", "default", "kubernetes"),
     )
     for plural, namespace, name in gone:
         await registry.delete(kind(plural), namespace, name)
-    keeper = asyncio.create_task(keep(services, 7443))
+    keeper = asyncio.create_task(keep(services))
     try:
         for _ in range(200):
             await asyncio.sleep(0.01)

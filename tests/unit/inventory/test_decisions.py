@@ -80,6 +80,7 @@ def test_settings_of_components() -> None:
     made = configs()
     server = component_settings(made["b"])["kube-apiserver"]
     assert server["etcd-servers"].startswith("https://192.0.2.11:2379,")
+    assert server["shutdown-delay-duration"] == "4s"  # balancers see it go before it goes
     worker = component_settings(made["d"])
     identities = {
         worker[name]["kubeconfig"] for name in ("kubelet", "kube-proxy", "kube-podnet", "kube-dns")
@@ -91,6 +92,10 @@ def test_settings_of_components() -> None:
 def test_balancer_names_every_server() -> None:
     text = configuration("https://127.0.0.1:6445", {"b": "192.0.2.11:6443", "a": "192.0.2.10:6443"})
     assert "    bind 127.0.0.1:6445\n" in text
+    # One that shuts down keeps its connections (first rule), one that fails loses them.
+    first, second = (line.strip() for line in text.splitlines() if "http-check expect" in line)
+    assert first == 'http-check expect ! rstring "-.shutdown failed" error-status L7OKC'
+    assert second == "http-check expect status 200"
     assert text.index("server a 192.0.2.10:6443") < text.index("server b 192.0.2.11:6443")
 
 
