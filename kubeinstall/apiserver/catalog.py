@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubeinstall.api import resources
 from kubeinstall.api.discovery import Discovery, External, Priority
@@ -18,11 +18,19 @@ from kubeinstall.storage.cache import Cacher, ResourceCache
 
 if TYPE_CHECKING:
     from kubeinstall.api.openapi import ExternalOpenAPI, OpenAPI
+    from kubeinstall.apiserver.custom.reading import Reading
 
 
 #: (group, plural) of custom resources → the fields that any served version lets readers select by. The
 #: watch cache takes them out of an object when a reader first asks, which is after its definition is known.
 _SELECTABLE: dict[tuple[str, str], tuple[str, ...]] = {}
+
+
+class Stored(NamedTuple):
+    """An encoded object: `body` as readers splice it, `value` as the store keeps it, with its version."""
+
+    body: bytes
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +46,8 @@ class Served:
     head: bytes
     list_head: bytes
     same: bool
+    #: How objects of a custom resource are read; None where stored bytes are as they are shown.
+    reading: Reading | None = None
 
     @property
     def stored(self) -> bool:
@@ -62,8 +72,12 @@ class Catalog:
         for resource in resources.builtin():
             self.add(resource, resources.find_storage(resource))
 
-    def add(self, resource: Resource, storage: Resource) -> None:
-        """Begin to serve a resource (again)."""
+    def add(self, resource: Resource, storage: Resource, reading: Reading | None = None) -> None:
+        """Begin to serve a resource (again).
+
+        Of a custom resource `storage` is the resource itself: writes are prepared, admitted and validated in
+        the version of the request, and `reading` makes of them what is stored.
+        """
         key = (resource.group, resource.version, resource.name)
         self._discovery = self._openapi = None
         self._others.clear()
@@ -75,9 +89,10 @@ class Catalog:
             storage,
             ("{" + names.format(resource.kind)).encode(),
             ("{" + names.format(resource.list_kind)).encode(),
-            # Versions of a custom resource differ in their apiVersion alone, which is not stored.
+            # Where versions of a custom resource differ in more than their apiVersion, `reading` sees to it.
             not resource.builtin
             or (resource.group, resource.version) == (storage.group, storage.version),
+            reading,
         )
         if resource.custom is not None:
             place = (resource.group, resource.name)

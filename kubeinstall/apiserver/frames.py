@@ -102,9 +102,10 @@ class FrameEncoder:
         return lambda event: chunk(self._event(name, event.current, first=first))
 
     def _event(self, name: bytes, item: CachedObject, *, first: bool) -> bytes:
+        data = wire.data_of(self._served, item)
         if self._plain:
-            return b'{"type":"%b","object":%b%b}\n' % (name, self._served.head, item.data[1:])
-        obj = wire.decode(self._served, item.data)
+            return b'{"type":"%b","object":%b%b}\n' % (name, self._served.head, data[1:])
+        obj = wire.decode(self._served, data)
         shown = wire.transform(
             self._served, obj, self._output, include=self._include, columns=first
         )

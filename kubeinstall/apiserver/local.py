@@ -37,7 +37,7 @@ class LocalRegistry:
         item = self._engine.cache(served).get(key)
         if item is None:
             raise self._engine.missing(served, key)
-        return wire.decode(served, item.data)
+        return _decoded(served, item)
 
     async def get_live(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """See `Registry.get_live`."""
@@ -48,9 +48,7 @@ class LocalRegistry:
         """See `Registry.list`."""
         served = self._engine.catalog.of(resource)
         wanted = select.selection(served, namespace, selector, "")
-        return [
-            wire.decode(served, item.data) for item in self._engine.cache(served).select(wanted)
-        ]
+        return [_decoded(served, item) for item in self._engine.cache(served).select(wanted)]
 
     async def create(
         self,
@@ -182,7 +180,7 @@ class LocalRegistry:
         served = self._engine.catalog.of(resource)
         cache = self._engine.cache(served)
         for item in cache.select():
-            callback(None, wire.decode(served, item.data))
+            callback(None, _decoded(served, item))
         observers = self._observers.setdefault((served.storage.group, served.storage.name), [])
         observers.append((served, callback))
         if len(observers) == 1:
@@ -228,4 +226,8 @@ def _tell(observers: list[tuple[Served, Observer]], event: WatchEvent) -> None:
 
 
 def _decode(served: Served, item: CachedObject | None) -> Object | None:
-    return None if item is None else wire.decode(served, item.data)
+    return None if item is None else _decoded(served, item)
+
+
+def _decoded(served: Served, item: CachedObject) -> Object:
+    return wire.decode(served, wire.data_of(served, item))

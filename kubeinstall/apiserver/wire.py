@@ -17,6 +17,7 @@ from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.negotiate import Output
 from kubeinstall.errors import NotAcceptable
+from kubeinstall.storage.cache import CachedObject
 
 META = "meta.k8s.io/"
 
@@ -25,6 +26,17 @@ class Encoded(Protocol):
     """Anything that holds `data` as the watch cache does."""
 
     data: bytes
+
+
+def data_of(served: Served, item: CachedObject) -> bytes:
+    """An object's encoding in the served version.
+
+    Of a custom resource with a conversion webhook only what `served.reading` has read before is
+    converted: this cannot ask. Who must have it right reads first.
+    """
+    if served.reading is None:
+        return item.data
+    return served.reading.known(item) or item.data
 
 
 def plain(served: Served, data: bytes) -> bytes:

@@ -167,3 +167,20 @@ def test_a_definition_takes_its_objects_with_it(api_server: RunningServer, resta
     assert "doesn't have a resource type" in gone or "could not find the requested resource" in gone
     define(api_server, plural)
     assert read(api_server, plural)["items"] == []
+
+
+def test_defaults_and_pruning_reach_what_was_stored_before(api_server: RunningServer) -> None:
+    define(api_server, "lamps")
+    assert make(api_server, "Lamp", "old", color="red", size=3).returncode == 0
+    name = "crd/lamps.test.example.com"
+    at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+    patch = [
+        {"op": "add", "path": f"{at}/bright", "value": {"type": "string", "default": "yes"}},
+        {"op": "remove", "path": f"{at}/size"},
+    ]
+    done = api_server.kubectl("patch", name, "--type=json", "-p", json.dumps(patch))
+    assert done.returncode == 0, done.stderr
+    assert read(api_server, "lamp", "old")["spec"] == {"color": "red", "bright": "yes"}
+    (found,) = read(api_server, "lamps")["items"]
+    assert found["spec"] == {"color": "red", "bright": "yes"}
+    assert found["metadata"]["generation"] == 1  # shown so, not written

@@ -102,7 +102,7 @@ class WebhookServer:
         if "raw" in answer:
             return web.Response(text=answer["raw"], status=answer.get("status", 200))
         body = {
-            "kind": "AdmissionReview",
+            "kind": review["kind"],
             "apiVersion": review["apiVersion"],
             "response": {"uid": review["request"]["uid"], **answer},
         }

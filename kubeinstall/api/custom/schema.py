@@ -16,6 +16,14 @@ from kubeinstall.errors import FieldError
 _ENVELOPE = ("apiVersion", "kind", "metadata")
 
 
+def _has_defaults(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    inner = [schema.get("items"), schema.get("additionalProperties")]
+    inner += (schema.get("properties") or {}).values()
+    return "default" in schema or any(_has_defaults(one) for one in inner)
+
+
 class CustomType:
     """How objects of a custom resource are read, defaulted, validated, printed and merged.
 
@@ -47,6 +55,11 @@ class CustomType:
         """Set the schema's defaults, in place."""
         if self.schema is not None:
             set_defaults(obj, self.schema)
+
+    @functools.cached_property
+    def has_defaults(self) -> bool:
+        """Whether anything in the schema has a default."""
+        return self.schema is not None and _has_defaults(self.schema)
 
     def validate(self, obj: Object, old: Object | None = None) -> list[FieldError]:
         """What is wrong by the schema; apiVersion, kind and metadata are the server's to check."""

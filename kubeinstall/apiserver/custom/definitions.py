@@ -13,8 +13,11 @@ from kubeinstall.api import resources
 from kubeinstall.api.custom import custom_resource, served_versions, storage_version
 from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
+from kubeinstall.apiserver.admission.webhooks.client import WebhookClient
 from kubeinstall.apiserver.custom.conditions import holds, set_condition
+from kubeinstall.apiserver.custom.conversion import WebhookConverter
 from kubeinstall.apiserver.custom.names import accept_names
+from kubeinstall.apiserver.custom.reading import reading
 from kubeinstall.errors import Conflict, KubeinstallError, NotFound
 
 if TYPE_CHECKING:
@@ -43,10 +46,17 @@ class CustomResources:
         self._served: dict[str, list[Resource]] = {}
         self._pending: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._client = WebhookClient(registry)
         registry.observe(found, self._changed)
 
     async def run(self) -> None:
         """Reconcile one definition after the other; a failure is tried again after a second."""
+        try:
+            await self._work()
+        finally:
+            await self._client.close()
+
+    async def _work(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -91,13 +101,18 @@ class CustomResources:
     def _serve(self, definition: Object) -> None:
         name = definition["metadata"]["name"]
         versions = [custom_resource(definition, version) for version in served_versions(definition)]
-        storage = custom_resource(definition, storage_version(definition))
+        conversion = definition["spec"].get("conversion") or {}
+        converter = None
+        if conversion.get("strategy") == "Webhook":
+            converter = WebhookConverter(conversion, self._client)
+        storage = storage_version(definition)
         kept = {resource.version for resource in versions}
         for former in self._served.get(name, []):
             if former.version not in kept:
                 self._catalog.remove(former)
         for resource in versions:
-            self._catalog.add(resource, storage)
+            how = reading(resource, definition, storage, converter)
+            self._catalog.add(resource, resource, how)
         self._served[name] = versions
 
     def _withdraw(self, name: str) -> None:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from kubeinstall.api import codec, names, strategy, validation
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
+from kubeinstall.apiserver.engine import storing
 from kubeinstall.apiserver.engine.engine import Engine, Result, Write, key_of, metadata_of
 from kubeinstall.apiserver.hooks.requester import record_requester
 from kubeinstall.apiserver.request import CREATE, AdmissionAttributes
 from kubeinstall.errors import AlreadyExists, Invalid, KeyExists, StatusError
 from kubeinstall.storage.cache import CachedObject
-from kubeinstall.storage.cache.objects import splice
 
 _GENERATE_ATTEMPTS = 8
 
@@ -98,24 +98,28 @@ async def _store(engine: Engine, served: Served, obj: Object, write: Write) -> R
     metadata = metadata_of(obj)
     cache = engine.cache(served)
     key = key_of(served, metadata.get("namespace", ""), metadata["name"])
-    body = codec.encode_body(obj)
+    stored = await storing.encode(served, obj)
     if write.dry_run:
         await engine.cacher.fresh()
         existing = cache.get(key)
         if existing is not None:
             raise _exists(served, metadata["name"], existing)
         version = str(metadata.get("resourceVersion") or "")
-        return Result(splice(body, int(version)) if version.isdecimal() else body)
+        if not version.isdecimal():
+            return Result(stored.body)
+        return await storing.result(served, stored, int(version))
     if metadata.get("resourceVersion"):
         raise StatusError(
             "resourceVersion should not be set on objects to be created", code=500, reason=""
         )
     try:
-        revision = await engine.store.create(cache.prefix + key, body, ttl=engine.ttl(served))
+        revision = await engine.store.create(
+            cache.prefix + key, stored.value, ttl=engine.ttl(served)
+        )
     except KeyExists as error:
         await engine.cacher.fresh()
         raise _exists(served, metadata["name"], cache.get(key)) from error
-    return Result(splice(body, revision))
+    return await storing.result(served, stored, revision)
 
 
 def _exists(served: Served, name: str, item: CachedObject | None) -> AlreadyExists:

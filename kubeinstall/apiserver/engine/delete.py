@@ -10,7 +10,7 @@ from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver import params
 from kubeinstall.apiserver.catalog import Served
-from kubeinstall.apiserver.engine import rules
+from kubeinstall.apiserver.engine import rules, storing
 from kubeinstall.apiserver.engine.create import timestamp
 from kubeinstall.apiserver.engine.engine import Engine, Result, Write, key_of
 from kubeinstall.apiserver.request import DELETE, AdmissionAttributes
@@ -56,15 +56,16 @@ async def delete(
 async def _delete_once(
     engine: Engine, served: Served, item: CachedObject, options: Object, write: Write
 ) -> Deleted:
-    old = item.object()
+    shown = await storing.current(served, item)
+    old = shown.object()
     _check_preconditions(served.resource, options, old["metadata"])
     await _admit(engine, served, old, options, write)
     if served.storage.kind == "Namespace":
-        marked = _mark_namespace(served.storage, item.object(), options)
+        marked = _mark_namespace(served.storage, shown.object(), options)
     else:
-        marked = _mark(served.storage, item.object(), options)
+        marked = _mark(served.storage, shown.object(), options)
     if marked is None:
-        return Deleted(Result(item.data), gone=False)
+        return Deleted(shown, gone=False)
     if marked.gone:
         return await _remove(engine, served, item, marked.object, write)
     return await _store(engine, served, item, marked.object, write)
@@ -235,23 +236,22 @@ def _mark_namespace(resource: Resource, obj: Object, options: Object) -> _Marked
 async def _store(
     engine: Engine, served: Served, item: CachedObject, obj: Object, write: Write
 ) -> Deleted:
-    body = codec.encode_body(obj)
+    stored = await storing.encode(served, obj)
     if write.dry_run:
-        return Deleted(Result(splice(body, item.revision)), gone=False)
+        return Deleted(await storing.result(served, stored, item.revision), gone=False)
     path = engine.cache(served).prefix + item.key
-    revision = await engine.store.update(path, body, expected=item.revision)
-    return Deleted(Result(splice(body, revision)), gone=False)
+    revision = await engine.store.update(path, stored.value, expected=item.revision)
+    return Deleted(await storing.result(served, stored, revision), gone=False)
 
 
 async def _remove(
     engine: Engine, served: Served, item: CachedObject, obj: Object, write: Write
 ) -> Deleted:
     if write.dry_run:  # nothing was marked, so what would go is what is there
-        return Deleted(Result(item.data), gone=True)
-    body = codec.encode_body(obj)
+        return Deleted(await storing.current(served, item), gone=True)
     path = engine.cache(served).prefix + item.key
     revision = await engine.store.delete(path, expected=item.revision)
     hooks = engine.hooks_of(served)
     if hooks is not None:
         await hooks.after_delete(engine.registry, obj)
-    return Deleted(Result(splice(body, revision)), gone=True)
+    return Deleted(Result(splice(codec.encode_body(obj), revision)), gone=True)

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 from kubeinstall.api import apply, codec, strategy, validation
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.catalog import Served
-from kubeinstall.apiserver.engine import rules
+from kubeinstall.apiserver.engine import rules, storing
 from kubeinstall.apiserver.engine.create import create
 from kubeinstall.apiserver.engine.engine import Engine, Result, Write, key_of, metadata_of
 from kubeinstall.apiserver.request import UPDATE, AdmissionAttributes
 from kubeinstall.errors import Conflict, FieldError, Invalid, KeyConflict, StatusError
 from kubeinstall.storage.cache import CachedObject
-from kubeinstall.storage.cache.objects import splice
 
 _MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"
@@ -66,8 +65,9 @@ async def update(
     await engine.cacher.fresh()
     for _ in range(_ATTEMPTS):
         item = engine.cache(served).get(target.key)
-        old = item.object() if item is not None else None
-        if item is None or old is None:
+        shown = await storing.current(served, item) if item is not None else None
+        old = shown.object() if shown is not None else None
+        if item is None or old is None or shown is None:
             if not may_create:
                 raise engine.missing(served, target.key)
             new = await transform(None)
@@ -77,7 +77,7 @@ async def update(
             return Updated(await create(engine, served, new, write, namespace), created=True)
         new = await transform(old)
         if new is None:
-            return Updated(Result(item.data))
+            return Updated(shown)
         new = await engine.mutate(write, attributes_of(served, new, old, write, subresource))
         _check_uid(target, new, old, precondition_uid)
         _check_revision(target, new, old)
@@ -178,14 +178,15 @@ async def _validate_and_store(
     await engine.admit(write, attributes_of(target.served, new, old, write, target.subresource))
     new = {name: value for name, value in new.items() if name not in ("kind", "apiVersion")}
     prefix = engine.cache(served).prefix
-    if apply.only_times_changed(old, new) and not engine.is_stale(
-        prefix + target.key, item.revision
-    ):
-        return Result(item.data)
+    stale = engine.is_stale(prefix + target.key, item.revision) or (
+        served.reading is not None and served.reading.stale(item)
+    )
+    if apply.only_times_changed(old, new) and not stale:
+        return await storing.current(served, item)
     finished = rules.delete_during_update(resource, new, old)
-    body = codec.encode_body(new)
+    stored = await storing.encode(served, new)
     if write.dry_run:
-        return Result(splice(body, item.revision))
+        return await storing.result(served, stored, item.revision)
     if finished:
         revision = await engine.store.delete(prefix + target.key, expected=item.revision)
         hooks = engine.hooks_of(served)
@@ -193,9 +194,9 @@ async def _validate_and_store(
             await hooks.after_delete(engine.registry, new)
     else:
         revision = await engine.store.update(
-            prefix + target.key, body, expected=item.revision, ttl=engine.ttl(served)
+            prefix + target.key, stored.value, expected=item.revision, ttl=engine.ttl(served)
         )
-    return Result(splice(body, revision))
+    return await storing.result(served, stored, revision)
 
 
 def attributes_of(

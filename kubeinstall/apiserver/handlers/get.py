@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, cast
+
+import orjson
+
+from kubeinstall.api.types import Object
 from kubeinstall.apiserver import params, wire
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.respond import encode, send
@@ -21,13 +26,26 @@ async def get(core: Core, call: Call) -> None:
     await send(exchange, 200, encode(obj, call.output), call.output.media_type)
 
 
-async def find(core: Core, call: Call) -> CachedObject:
+class Found(NamedTuple):
+    """An object in the served version."""
+
+    data: bytes
+
+    def object(self) -> Object:
+        """A decoded copy without kind and apiVersion."""
+        return cast("Object", orjson.loads(self.data))
+
+
+async def find(core: Core, call: Call) -> CachedObject | Found:
     """The object named by the path, as new as `resourceVersion` asks for. Raises `NotFound`."""
     await wait_for(core, call.exchange.query.get("resourceVersion", ""))
     item = core.cache(call.served).get(call.key)
     if item is None:
         resource = call.served.resource
         raise NotFound.for_object(resource.group, resource.name, call.info.name)
+    if call.served.reading is not None:
+        (data,) = await call.served.reading.read([item])
+        return Found(data)
     return item
 
 

@@ -33,9 +33,10 @@ _SCAN_PAGE = 1000  # keys read at a time from history
 
 @dataclass(slots=True)
 class Listing:
-    """What a list found: encoded objects, and the list's metadata."""
+    """What a list found, and the list's metadata. `items` are the encodings in the served version."""
 
     revision: int
+    found: list[CachedObject] = field(default_factory=list)
     items: list[bytes] = field(default_factory=list)
     continue_token: str = ""
     remaining: int = 0
@@ -58,6 +59,10 @@ async def list_objects(core: Core, call: Call, options: ListOptions) -> None:
     )
     params.check_list_options(options)
     found = await read(core, served, wanted, options)
+    if served.reading is None:
+        found.items = [item.data for item in found.found]
+    else:
+        found.items = await served.reading.read(found.found)
     output = call.output
     if output.plain and served.same:
         await send_pieces(call.exchange, _pieces(served, found), output.media_type)
@@ -108,7 +113,7 @@ async def _continue(core: Core, served: Served, wanted: Selection, options: List
         found = _current(core, cache, wanted, options.limit, start)
         found.revision = token.revision
         if found.continue_token:  # the list goes on as it began
-            found.continue_token = _token(wanted, token.revision, found.items[-1])
+            found.continue_token = _token_after(wanted, token.revision, found.found[-1].key)
         return found
     return await _history(
         core, served, wanted, token.revision, options.limit, start, _EXPIRED_CONTINUE
@@ -122,10 +127,10 @@ def _current(
     listing = Listing(core.cacher.revision)
     matching = cache.select(wanted, start=start)
     if limit <= 0:
-        listing.items = [item.data for item in matching]
+        listing.found = list(matching)
         return listing
     page = list(islice(matching, limit))
-    listing.items = [item.data for item in page]
+    listing.found = page
     if next(matching, None) is None:
         return listing
     listing.continue_token = _token_after(wanted, listing.revision, page[-1].key)
@@ -163,12 +168,12 @@ async def _history(
                 )
                 if not _matches(item, wanted):
                     continue
-                if 0 < limit <= len(listing.items):
+                if 0 < limit <= len(listing.found):
                     listing.continue_token = _token_after(wanted, revision, last)
                     if wanted.everything:
                         listing.remaining = len(page.items) - index + page.remaining
                     return listing
-                listing.items.append(item.data)
+                listing.found.append(item)
                 last = item.key
             if not page.more:
                 return listing
@@ -188,15 +193,6 @@ def _matches(item: CachedObject, wanted: Selection) -> bool:
     if wanted.labels is not None and not wanted.labels(item.labels):
         return False
     return wanted.fields is None or wanted.fields(item.fields)
-
-
-def _token(wanted: Selection, revision: int, data: bytes) -> str:
-    """The token after the object whose encoding is `data`."""
-    metadata = orjson.loads(data)["metadata"]
-    key = metadata["name"]
-    if "namespace" in metadata:
-        key = f"{metadata['namespace']}/{key}"
-    return _token_after(wanted, revision, key)
 
 
 def _token_after(wanted: Selection, revision: int, key: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Iterable
 
 from kubeinstall.apiserver import params, select
@@ -24,6 +25,8 @@ _LOG = get_logger("kube-apiserver")
 _BUFFER_LIMIT = 4 << 20
 #: Initial objects are sent in pieces of about this many bytes.
 _BATCH = 256 << 10
+#: Events that may wait for a conversion webhook.
+_UNREAD_LIMIT = 1000
 
 
 async def watch(core: Core, call: Call, options: ListOptions) -> None:
@@ -73,6 +76,10 @@ class Watcher:
         self._after = 0
         self._held: list[tuple[str, WatchEvent]] | None = []
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Of a custom resource: what makes stored objects what is shown, and events that wait for it.
+        self._reading = call.served.reading
+        self._unread: deque[tuple[str, WatchEvent]] = deque()
+        self._converting: asyncio.Task[None] | None = None
 
     async def run(
         self, wanted: Selection, start: int | None, seconds: float, *, marks_end: bool
@@ -105,7 +112,11 @@ class Watcher:
             await self._done
         except ConnectionError:
             return
+        except StatusError as error:
+            exchange.write(self._encoder.error(error.to_status()))
         finally:
+            if self._converting is not None:
+                self._converting.cancel()
             timer.cancel()
             forget()
             core.streams.remove(self)
@@ -131,6 +142,45 @@ class Watcher:
     def _send(self, kind: str, event: WatchEvent) -> None:
         if event.revision <= self._after:
             return
+        if self._reading is not None and not self._readable(kind, event):
+            return
+        self._write(kind, event)
+
+    def _readable(self, kind: str, event: WatchEvent) -> bool:
+        """Whether the event can be sent at once. Else a task reads it first, and all that come after it."""
+        if not self._unread and self._known(kind, event):
+            return True
+        self._unread.append((kind, event))
+        if len(self._unread) > _UNREAD_LIMIT:
+            self._drop()
+        elif self._converting is None or self._converting.done():
+            self._converting = asyncio.get_running_loop().create_task(self._convert())
+        return False
+
+    def _known(self, kind: str, event: WatchEvent) -> bool:
+        return self._reading is None or self._reading.known(_shown(kind, event)) is not None
+
+    async def _convert(self) -> None:
+        reading = self._reading
+        while self._unread and reading is not None and not self._done.done():
+            kind, event = self._unread[0]
+            try:
+                await reading.read([_shown(kind, event)])
+            except StatusError as error:
+                self._exchange.write(self._encoder.error(error.to_status()))
+                self.end()
+                return
+            self._write(kind, event)
+            self._unread.popleft()
+
+    def _drop(self) -> None:
+        """The client, or the webhook, is too slow: it starts anew."""
+        self._core.metrics.watchers_dropped.inc()
+        if self._exchange.transport is not None:
+            self._exchange.transport.abort()
+        self.end()
+
+    def _write(self, kind: str, event: WatchEvent) -> None:
         transport = self._exchange.transport
         if transport is None or transport.is_closing():
             self.end()
@@ -146,13 +196,14 @@ class Watcher:
             return
         transport.write(frame)
         if transport.get_write_buffer_size() > _BUFFER_LIMIT:
-            self._core.metrics.watchers_dropped.inc()
-            transport.abort()
-            self.end()
+            self._drop()
 
     async def _send_initial(self, items: Iterable[CachedObject]) -> None:
         batch: list[bytes] = []
         size = 0
+        if self._reading is not None:
+            items = list(items)
+            await self._reading.read(items)
         for item in items:
             frame = self._encoder.item(item, first=self._variants is not self._encoder.later)
             self._variants = self._encoder.later
@@ -177,3 +228,10 @@ class Watcher:
     def _fail(self, error: StatusError) -> None:
         self._exchange.write(self._encoder.error(error.to_status()))
         self._exchange.finish()
+
+
+def _shown(kind: str, event: WatchEvent) -> CachedObject:
+    """The object that an event shows: what was, where it only ceased to match."""
+    if kind == "DELETED" and not event.deleted and event.previous is not None:
+        return event.previous
+    return event.current

@@ -6,6 +6,8 @@ The stored body is `{"metadata":{"name":…},…}`. `data` is the same with the 
     data     {"metadata":{"resourceVersion":"7","name":"a"},"data":{}}
     a GET    {"kind":"ConfigMap","apiVersion":"v1", + data without its first byte
     a LIST   … "items":[ + data + , + data + ]}
+
+Behind the body of a custom object of several versions stand a line feed and the version it is stored in.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from kubeinstall.api.types import Object
 
 BODY_START = b'{"metadata":{'
 _START = len(BODY_START)
+_BRACE = ord("}")
+_FORMS = 4
 
 #: Takes the selectable fields out of an object, e.g. {"metadata.name": …, "spec.nodeName": …}.
 FieldsOf = Callable[[Object], Mapping[str, str]]
@@ -29,15 +33,36 @@ def splice(body: bytes, revision: int) -> bytes:
     return b'{"metadata":{"resourceVersion":"%d",%b' % (revision, body[_START:])
 
 
+def _body(data: bytes) -> bytes:
+    return BODY_START + data[data.index(b",") + 1 :]
+
+
 class CachedObject:
     """One object at one revision. Immutable but for what it remembers about itself."""
 
-    __slots__ = ("_fields", "_fields_of", "_labels", "create_revision", "data", "key", "revision")
+    __slots__ = (
+        "_fields",
+        "_fields_of",
+        "_labels",
+        "create_revision",
+        "data",
+        "forms",
+        "key",
+        "revision",
+        "version",
+    )
 
     def __init__(
         self, key: str, body: bytes, revision: int, create_revision: int, fields_of: FieldsOf
     ) -> None:
         self.key = key  # "namespace/name", or "name" where the resource has no namespaces
+        #: The version that a custom object is stored in; "" where that is not noted.
+        self.version = ""
+        if body[-1] != _BRACE:
+            body, _, version = body.rpartition(b"\n")
+            self.version = version.decode()
+        #: Other encodings of it, by who made them.
+        self.forms: dict[Any, bytes] | None = None
         self.data = splice(body, revision)
         self.revision = revision
         self.create_revision = create_revision
@@ -73,13 +98,23 @@ class CachedObject:
         """A fresh, decoded copy without kind and apiVersion (custom resources carry theirs)."""
         return cast("dict[str, Any]", orjson.loads(self.data))
 
+    def remember(self, maker: Any, data: bytes) -> None:
+        """Note another encoding; only the newest few are kept."""
+        if self.forms is None or len(self.forms) >= _FORMS:
+            self.forms = {}
+        self.forms[maker] = data
+
     def body(self) -> bytes:
         """The stored form again."""
-        return BODY_START + self.data[self.data.index(b",") + 1 :]
+        mark = b"\n" + self.version.encode() if self.version else b""
+        return _body(self.data) + mark
 
     def at(self, revision: int) -> CachedObject:
         """The same content at another revision: what watchers are shown of a deleted object."""
-        return CachedObject(self.key, self.body(), revision, self.create_revision, self._fields_of)
+        found = CachedObject(self.key, self.body(), revision, self.create_revision, self._fields_of)
+        for maker, data in (self.forms or {}).items():
+            found.remember(maker, splice(_body(data), revision))
+        return found
 
     def _learn(self) -> None:
         decoded = self.object()
