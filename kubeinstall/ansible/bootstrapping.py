@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -28,20 +29,29 @@ def needed(config: Object) -> bool:
     return is_worker(config) and not KUBELET.exists()
 
 
-def write_bootstrap(config: Object, token: str, authority: str, *, check: bool) -> Outcome:
-    """The cluster's CA and the bootstrap kubeconfig. `authority` is PEM."""
+def write_bootstrap(
+    config: Object, token: str, authority: str, *, pair: str = "", check: bool
+) -> Outcome:
+    """The cluster's CA and the bootstrap kubeconfig. `authority` is PEM, and so is `pair`, a client certificate and its
+    key: used where there is no token."""
     outcome = ensure_text(_ca(config), authority, check=check)
     document = build(
         server=server_url(config),
         ca_pem=authority.encode(),
         user_name=_USER,
-        user={"token": token},
+        user={"token": token} if token else _certificate_user(pair),
         cluster_name=config["cluster"]["clusterName"],
     )
     outcome.extend(
         ensure_text(BOOTSTRAP, dump(document).decode(), check=check, mode=KEY_MODE, secret=True)
     )
     return outcome
+
+
+def _certificate_user(pair: str) -> Object:
+    at = pair.rfind("-----BEGIN")
+    parts = {"client-certificate-data": pair[:at], "client-key-data": pair[at:]}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in parts.items()}
 
 
 def wait_credentials() -> None:

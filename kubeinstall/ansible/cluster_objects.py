@@ -9,6 +9,7 @@ import yaml
 
 from kubeinstall.ansible.components import dns_address
 from kubeinstall.config.schemas import KUBELET
+from kubeinstall.pki.identity import join_host_port
 
 Object = dict[str, Any]
 
@@ -147,16 +148,27 @@ def _configuration(config: Object) -> list[Object]:
 
 def join_facts(config: Object) -> Object:
     """What a host that joins by hand must know besides kubeadm's documents: etcd's members (none where the datastore
-    is a file) and whether control planes are members, the proxy's settings, and the images that nodes have."""
+    is a file) and whether control planes are members, the API servers, the proxy's settings, the images that nodes
+    have, and where their balancers listen, if they have any."""
     host, proxy = config.get("host") or {}, config.get("proxy") or {}
     members = (host.get("etcd") or {}).get("members") or {}
     facts: Object = {
         "etcd": {"members": members, "stacked": "etcd" in (host.get("roles") or ())},
+        "servers": host.get("servers") or own_server(config["init"]),
         "proxy": {key: value for key, value in proxy.items() if key not in ("apiVersion", "kind")},
     }
     if host.get("images"):
         facts["images"] = host["images"]
+    if host.get("balancer"):
+        facts["balancer"] = host["balancer"]
     return facts
+
+
+def own_server(init: Object) -> dict[str, str]:
+    """Name → host:port of a host's own API server."""
+    endpoint = init["localAPIEndpoint"]
+    address = join_host_port(endpoint["advertiseAddress"], endpoint["bindPort"])
+    return {init["nodeRegistration"]["name"]: address}
 
 
 def cluster_info(kubeconfig: str) -> Object:

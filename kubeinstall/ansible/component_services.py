@@ -26,7 +26,7 @@ _HEADER = "# Written by kubeinstall from its configuration; changes are overwrit
 GROUPS = {
     "kube-apiserver": ("kube-apiserver",),
     "kube-control": ("kube-controller-manager", "kube-scheduler"),
-    "kube-node": ("kubelet", "kube-proxy", "kube-podnet", "kube-dns"),
+    "kube-node": ("kubelet", "kube-proxy", "kube-podnet", "kube-dns", "kube-servers"),
 }
 _DESCRIPTIONS = {
     "kube-apiserver": "Kubernetes API server",
@@ -36,6 +36,7 @@ _DESCRIPTIONS = {
     "kube-proxy": "Kubernetes service proxy",
     "kube-podnet": "Kubernetes pod network",
     "kube-dns": "Kubernetes cluster DNS",
+    "kube-servers": "List of API servers for this host's load balancer",
 }
 
 

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubeinstall.ansible import paths
 from kubeinstall.config.effective import merge
@@ -18,7 +19,7 @@ from kubeinstall.config.schemas import KUBELET
 Object = dict[str, Any]
 
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-NODE = ("kubelet", "kube-proxy", "kube-podnet", "kube-dns")
+NODE = ("kubelet", "kube-proxy", "kube-podnet", "kube-dns", "kube-servers")
 #: Longer than a balancer takes to see that a server shuts down: its checks are 2 s apart and take 1 s at most.
 SHUTDOWN_DELAY = "4s"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -56,6 +57,11 @@ def component_settings(config: Object) -> dict[str, Object]:
             "cluster-domain": cluster["networking"]["dnsDomain"],
         },
     }
+    if keeps_servers(config):
+        settings["kube-servers"] = {
+            "kubeconfig": _conf("kubelet"),
+            "bind-address": urlsplit(config["host"]["balancer"]).netloc,
+        }
     if cluster["dns"].get("disabled"):
         del settings["kube-dns"]
     if cluster["proxy"].get("disabled"):
@@ -78,6 +84,12 @@ def is_worker(config: Object) -> bool:
     """Whether the configuration is of a host without control plane."""
     host = config.get("host")
     return host is not None and "control-plane" not in host["roles"]
+
+
+def keeps_servers(config: Object) -> bool:
+    """Whether this host looks after its balancer's list itself: one that joined by hand is in no inventory."""
+    host = config.get("host") or {}
+    return bool(host.get("joined_by_hand") and host.get("balancer"))
 
 
 def dns_address(cluster: Object) -> str:

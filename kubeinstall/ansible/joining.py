@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from kubeinstall.ansible import paths
-from kubeinstall.ansible.cluster_objects import JOIN_FACTS
+from kubeinstall.ansible.cluster_objects import JOIN_FACTS, own_server
 from kubeinstall.ansible.nodes import ensure_nodes, marks_of
-from kubeinstall.ansible.objects import MANAGER, with_client
+from kubeinstall.ansible.objects import with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.services import last_words
-from kubeinstall.errors import Forbidden, KubeinstallError, NotFound, StatusError, Unauthorized
+from kubeinstall.errors import (
+    Conflict,
+    Forbidden,
+    KubeinstallError,
+    NotFound,
+    StatusError,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from kubeinstall.client.client import ApiClient
@@ -24,6 +33,8 @@ Object = dict[str, Any]
 KUBELET = paths.KUBERNETES / "kubelet.conf"
 _SERVER_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
+_MAPS = "v1/configmaps"
+_ATTEMPTS = 10
 
 
 def ensure_joined(config: Object, *, check: bool, seconds: float) -> Outcome:
@@ -84,30 +95,49 @@ def _control_plane(config: Object, *, check: bool, seconds: float) -> Outcome:
         return Outcome(changes=["mark the node as control plane"])
     name = config["init"]["nodeRegistration"]["name"]
     outcome = ensure_nodes({name: marks_of(config)}, check=check, seconds=seconds)
-    members = config["host"]["etcd"].get("members") or {}
-    if members:
-        outcome.extend(
-            with_client(
-                paths.ADMIN, lambda client: _tell(client, members, check=check), _SERVER_SECONDS
-            )
-        )
+    outcome.extend(
+        with_client(paths.ADMIN, lambda client: tell(client, config, check=check), _SERVER_SECONDS)
+    )
     return outcome
 
 
-async def _tell(client: ApiClient, members: dict[str, str], *, check: bool) -> Outcome:
-    """Add this host's etcd member to what the next control plane reads."""
+async def tell(client: ApiClient, config: Object, *, check: bool) -> Outcome:
+    """Add this control plane, and its etcd member, to what the next host that joins reads."""
+
+    def add(facts: Object) -> None:
+        members = config["host"]["etcd"].get("members") or {}
+        if members:
+            etcd = facts.setdefault("etcd", {})
+            etcd["members"] = {**(etcd.get("members") or {}), **members}
+        facts["servers"] = {**(facts.get("servers") or {}), **own_server(config["init"])}
+
+    return await change_facts(client, add, check=check)
+
+
+async def change_facts(
+    client: ApiClient, change: Callable[[Object], None], *, check: bool
+) -> Outcome:
+    """Read what hosts that join are told, let `change` alter it in place, and write it back where that made a
+    difference. Somebody else's change at the same moment is kept: it is tried again on top of that."""
     outcome = Outcome()
-    found = await client.get("v1/configmaps", "kubeadm-config", "kube-system")
-    facts = yaml.safe_load((found.get("data") or {}).get(JOIN_FACTS) or "") or {}
-    known = (facts.get("etcd") or {}).get("members") or {}
-    if {**known, **members} == known:
+    for _ in range(_ATTEMPTS):
+        found = await client.get(_MAPS, "kubeadm-config", "kube-system")
+        data = found.setdefault("data", {})
+        facts = yaml.safe_load(data.get(JOIN_FACTS) or "") or {}
+        before = copy.deepcopy(facts)
+        change(facts)
+        if facts == before:
+            return outcome
+        outcome.add("update ConfigMap kube-system/kubeadm-config")
+        if check:
+            return outcome
+        data[JOIN_FACTS] = yaml.safe_dump(facts, sort_keys=True, default_flow_style=False)
+        try:
+            await client.update(_MAPS, {**found, "apiVersion": "v1", "kind": "ConfigMap"})
+        except Conflict:
+            outcome = Outcome()
+            continue
         return outcome
-    facts["etcd"] = {**(facts.get("etcd") or {}), "members": {**known, **members}}
-    outcome.add("update ConfigMap kube-system/kubeadm-config")
-    if not check:
-        text = yaml.safe_dump(facts, sort_keys=True, default_flow_style=False)
-        patch = {"data": {JOIN_FACTS: text}}
-        await client.patch(
-            "v1/configmaps", "kubeadm-config", patch, "kube-system", field_manager=MANAGER
-        )
-    return outcome
+    raise KubeinstallError(
+        "ConfigMap kube-system/kubeadm-config changes all the time: another host joins? Run the same command again"
+    )

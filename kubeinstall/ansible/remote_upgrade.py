@@ -25,6 +25,7 @@ UNITS = (
     "kube-proxy",
     "kube-podnet",
     "kube-dns",
+    "kube-servers",
 )
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?")
 

@@ -16,7 +16,12 @@ from typing import Any
 
 from kubeinstall.ansible import authorities, balancer, etcd, paths
 from kubeinstall.ansible.component_services import ensure_components
-from kubeinstall.ansible.components import CONTROL_PLANE, NODE, component_settings
+from kubeinstall.ansible.components import (
+    CONTROL_PLANE,
+    NODE,
+    component_settings,
+    keeps_servers,
+)
 from kubeinstall.ansible.containerd import Wanted
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.kernel import ensure_kernel
@@ -85,7 +90,7 @@ def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
         outcome.extend(_images(config, check=check))
         url = config["host"]["balancer"]
         if url:
-            outcome.extend(balancer.ensure_balancer(url, config["host"]["servers"], check=check))
+            outcome.extend(_balancer(config, check=check))
     outcome.facts["authorities"] = authorities.fingerprints(config)
     outcome.facts["etcd_data"] = etcd.has_data(config)
     outcome.facts["serving"] = "control-plane" in roles and unit_active("kube-apiserver")
@@ -129,17 +134,19 @@ def serve(
     return outcome
 
 
-def join(config: Object, token: str, authority: str, *, check: bool) -> Outcome:
+def join(config: Object, token: str, authority: str, pair: str = "", *, check: bool) -> Outcome:
     """The node's components. A node without credentials gets a bootstrap kubeconfig first.
 
-    `authority` is the cluster's ca.crt as PEM.
+    `authority` is the cluster's ca.crt as PEM, `pair` a client certificate and its key for who has no token.
     """
     from kubeinstall.ansible import bootstrapping
 
     outcome = Outcome()
     names = [name for name in NODE if name in component_settings(config)]
     if bootstrapping.needed(config):
-        outcome.extend(bootstrapping.write_bootstrap(config, token, authority, check=check))
+        outcome.extend(
+            bootstrapping.write_bootstrap(config, token, authority, pair=pair, check=check)
+        )
         outcome.extend(ensure_components(config, ["kubelet"], start=True, check=check))
         if not check:
             bootstrapping.wait_credentials()
@@ -215,6 +222,14 @@ def _no_services_of_packages(*, check: bool) -> Iterator[None]:
         yield
     finally:
         _POLICY.unlink(missing_ok=True)
+
+
+def _balancer(config: Object, *, check: bool) -> Outcome:
+    host = config["host"]
+    joined = (paths.KUBERNETES / "kubelet.conf").exists()
+    return balancer.ensure_balancer(
+        host["balancer"], host["servers"], check=check, kept=keeps_servers(config), joined=joined
+    )
 
 
 def _images(config: Object, *, check: bool) -> Outcome:

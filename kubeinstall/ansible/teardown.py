@@ -14,9 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kubeinstall.ansible import containerd, hostinfo, leftovers, paths, pods
+from kubeinstall.ansible import containerd, departing, hostinfo, leftovers, paths, pods
+from kubeinstall.ansible.balancer import NAME as BALANCER
 from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.component_services import GROUPS
+from kubeinstall.ansible.etcd import CONFIG as ETCD_CONFIG
+from kubeinstall.ansible.etcd import NAME as ETCD
 from kubeinstall.ansible.kernel import restore_kernel
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA
@@ -26,6 +29,9 @@ from kubeinstall.ansible.textfiles import ensure_text
 from kubeinstall.errors import KubeinstallError
 
 Object = dict[str, Any]
+
+#: kubeadm's phases of reset.
+PREFLIGHT, LEAVE, CLEAN = "preflight", "remove-etcd-member", "cleanup-node"
 
 _RUNTIME_STATE = (DATA, Path("/run/containerd"))
 _DIRECTORIES = (
@@ -63,7 +69,13 @@ class _Run:
 def ensure_gone(config: Object, *, check: bool) -> Outcome:
     """Undo everything. KubeinstallError at the end names what could not be undone."""
     work = _Run(check)
+    skipped = {name.partition("/")[0] for name in config.get("skipPhases") or ()}
+    if LEAVE not in skipped:
+        work.outcome.extend(departing.leave_cluster(_kubeconfig(config), check=check))
+    if CLEAN in skipped:
+        return work.outcome
     dns = _dns_address()
+    etcd_data = _etcd_data()
     ours = any(entry["name"] == CONTAINERD for entry in read_supervised())
     _stop_components(work)
     _remove_pods(work, config, ours=ours)
@@ -72,12 +84,26 @@ def ensure_gone(config: Object, *, check: bool) -> Outcome:
     _stop_supervisor(work)
     _remove_files(work, config)
     work.outcome.extend(restore_kernel(check=check))
-    for directory in _DIRECTORIES:
+    for directory in (*_DIRECTORIES, *etcd_data):
         if leftovers.is_left(directory):
             work.do(f"remove {directory}", partial(leftovers.remove_tree, directory))
     if work.errors:
         raise KubeinstallError("some things could not be undone:\n" + "\n".join(work.errors))
     return work.outcome
+
+
+def _etcd_data() -> list[Path]:
+    """Where our etcd keeps its data, if there is one."""
+    if not ETCD_CONFIG.exists():
+        return []
+    import yaml
+
+    found = (yaml.safe_load(ETCD_CONFIG.read_text()) or {}).get("data-dir")
+    return [Path(found)] if found else []
+
+
+def _kubeconfig(config: Object) -> Path:
+    return Path(config.get("kubeconfig") or paths.ADMIN)
 
 
 def _dns_address() -> str:
@@ -90,7 +116,7 @@ def _dns_address() -> str:
 
 
 def _stop_components(work: _Run) -> None:
-    names = [name for group in GROUPS.values() for name in group]
+    names = [*(name for group in GROUPS.values() for name in group), BALANCER, ETCD]
     timer = paths.UNITS / f"{_BACKUPS}.timer"
     if timer.exists():
         work.do(f"stop and remove {timer.name}", lambda: _stop_timer(timer))

@@ -27,6 +27,7 @@ CLASSES = {
     "kube-proxy": "kubeinstall.proxy.component:Proxy",
     "kube-podnet": "kubeinstall.podnet.component:PodNetwork",
     "kube-dns": "kubeinstall.dns.component:ClusterDNS",
+    "kube-servers": "kubeinstall.balancer.component:ServerList",
 }
 
 

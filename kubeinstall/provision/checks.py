@@ -18,6 +18,7 @@ SETTINGS = {
     "kube-proxy": "kubeinstall.proxy.config:ProxySettings",
     "kube-podnet": "kubeinstall.podnet.config:PodNetworkSettings",
     "kube-dns": "kubeinstall.dns.config:DnsSettings",
+    "kube-servers": "kubeinstall.balancer.config:BalancerSettings",
 }
 
 

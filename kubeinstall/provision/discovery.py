@@ -11,7 +11,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,14 @@ from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import BootstrapToken, PkiError, verify_discovery
 from kubeinstall.pki.certificates import parse_certificate
 from kubeinstall.pki.discovery import SIGNATURE_PREFIX, require_pinned
-from kubeinstall.provision.discovery_http import ANONYMOUS, Answer, Credentials, NoAnswer, get
+from kubeinstall.provision.discovery_http import (
+    ANONYMOUS,
+    Answer,
+    Credentials,
+    NoAnswer,
+    Untrusted,
+    get,
+)
 
 Object = dict[str, Any]
 
@@ -58,7 +65,13 @@ def discover(discovery: Object, seconds: float, say: Say) -> Found:
     if given:
         found = _by_token(given, seconds, say)
         return Found(found.server, found.ca_pem, Credentials(token or given["token"]), found.skew)
-    found = _by_file(str(discovery["file"]["kubeConfigPath"]), seconds, say)
+    location = str(discovery["file"]["kubeConfigPath"])
+    found = _by_file(location, seconds, say)
+    if not (token or found.credentials.token or found.credentials.pair):
+        raise DiscoveryError(
+            f"{location} has no user credentials, with which the kubelet could ask for its certificate: give a token "
+            "with --tls-bootstrap-token (made on a control-plane host: kubeinstall token create)"
+        )
     return Found(
         found.server,
         found.ca_pem,
@@ -88,7 +101,7 @@ def _by_token(given: Object, seconds: float, say: Say) -> Found:
         )
     cluster = _cluster(content, server)
     if not pins:
-        return Found(cluster.server, cluster.ca_pem, skew=answer.skew)
+        return _answering(Found(cluster.server, cluster.ca_pem, skew=answer.skew), server, say)
     try:
         require_pinned(parse_certificate(cluster.ca_pem, "cluster-info"), pins)
     except PkiError as error:
@@ -98,7 +111,24 @@ def _by_token(given: Object, seconds: float, say: Say) -> Found:
         ) from error
     if not clock_problem(answer.skew):
         _require_same(server, cluster.ca_pem, content)
-    return Found(cluster.server, cluster.ca_pem, skew=answer.skew)
+    return _answering(Found(cluster.server, cluster.ca_pem, skew=answer.skew), server, say)
+
+
+def _answering(found: Found, given: str, say: Say) -> Found:
+    """The server that cluster-info names, or the one that answered where that one is gone: API servers are equals, and
+    the CA vouches for both."""
+    if found.server == given or clock_problem(found.skew):
+        return found
+    try:
+        get(found.server, CLUSTER_INFO, ca_pem=found.ca_pem)
+    except NoAnswer as error:
+        try:
+            get(given, CLUSTER_INFO, ca_pem=found.ca_pem)
+        except NoAnswer:
+            return found  # whose answer is the clearer error
+        say(f"the server of cluster-info does not answer ({error}); going on with {given}")
+        return replace(found, server=given)
+    return found
 
 
 def _signed_info(server: str, token: BootstrapToken, seconds: float, say: Say) -> Answer:
@@ -111,12 +141,12 @@ def _signed_info(server: str, token: BootstrapToken, seconds: float, say: Say) -
         try:
             answer = get(server, CLUSTER_INFO)
         except NoAnswer as error:
-            why = f"cannot reach the cluster: {error}"
+            why = f"cannot reach the cluster: {error}\n{_reach(server)}"
         else:
             if answer.status == 200 and _signature(answer, token):
                 return answer
             why = _why_unsigned(server, answer, token)
-            if answer.status == 200:
+            if answer.status == 200 and _is_api(answer):
                 signature_deadline = signature_deadline or now + SIGNATURE_SECONDS
         left = min(deadline, signature_deadline or deadline) - time.monotonic()
         if left <= 0:
@@ -128,6 +158,11 @@ def _signed_info(server: str, token: BootstrapToken, seconds: float, say: Say) -
 
 
 def _why_unsigned(server: str, answer: Answer, token: BootstrapToken) -> str:
+    if not _is_api(answer):
+        return (
+            f"{server}: who answers there is no Kubernetes API server (HTTP status {answer.status})\n"
+            f"{_reach(server)}"
+        )
     if answer.status == 200:
         return (
             f"{server}: cluster-info has no signature of the token {token.token_id}.…: it is unknown there, or has "
@@ -136,6 +171,18 @@ def _why_unsigned(server: str, answer: Answer, token: BootstrapToken) -> str:
     if answer.status == 404:
         return f"{server}: there is no kube-public/cluster-info: is this cluster made by kubeinstall or kubeadm?"
     return f"{server}: cluster-info cannot be read: {answer.message}"
+
+
+def _is_api(answer: Answer) -> bool:
+    return answer.document.get("kind") in ("Status", "ConfigMap")
+
+
+def _reach(server: str) -> str:
+    return (
+        f"Is {server.removeprefix('https://')} the address and port of an API server (on a control-plane host: kubectl "
+        "cluster-info), does it run there (systemctl status kube-apiserver), and is there a route to it and no "
+        "firewall between? Then run the same command again"
+    )
 
 
 def _signature(answer: Answer, token: BootstrapToken) -> str:
@@ -192,9 +239,12 @@ def _by_file(location: str, seconds: float, say: Say) -> Found:
                 trusted.server, CLUSTER_INFO, ca_pem=trusted.ca_pem, credentials=trusted.credentials
             )
             break
+        except Untrusted as error:
+            raise DiscoveryError(_untrusted(error, trusted.server, location)) from error
         except NoAnswer as error:
             if time.monotonic() >= deadline:
-                raise DiscoveryError(f"cannot reach the cluster: {error}") from error
+                reason = f"cannot reach the cluster: {error}\n{_reach(trusted.server)}"
+                raise DiscoveryError(reason) from error
             if str(error) != said:
                 say(f"cannot reach the cluster: {error}; trying again for up to {seconds:.0f} s")
                 said = str(error)
@@ -204,6 +254,17 @@ def _by_file(location: str, seconds: float, say: Say) -> Found:
         return Found(trusted.server, trusted.ca_pem, trusted.credentials, answer.skew)
     cluster = _cluster(_content(answer), trusted.server)
     return Found(cluster.server, cluster.ca_pem, trusted.credentials, answer.skew)
+
+
+def _untrusted(error: Untrusted, server: str, location: str) -> str:
+    """A certificate of another CA, or one that this host's clock finds too young or too old: waiting mends neither."""
+    try:
+        problem = clock_problem(get(server, CLUSTER_INFO).skew)
+    except NoAnswer:
+        problem = ""
+    if problem:
+        return f"{error}; {problem}\nSet it (timedatectl set-ntp true, or chronyd -q), then run the same command again"
+    return f"{error}\nThe certificate authority in {location} is another cluster's, or somebody else answers there"
 
 
 def _from_kubeconfig(text: str, location: str) -> Found:
@@ -218,22 +279,17 @@ def _from_kubeconfig(text: str, location: str) -> Found:
             config = from_document(document, Path(location))
             if not config.ca_pem:
                 raise DiscoveryError(f"{location}: its cluster has no certificate authority")
-            user = _file_credentials(document, Path(location))
-            credentials = Credentials(config.token, *user)
+            token = config.token or _token_of(config.token_file)
+            pair = (config.cert_pem or b"").rstrip() + b"\n" + (config.key_pem or b"")
+            credentials = Credentials(token, pair if config.cert_pem and config.key_pem else b"")
             return Found(config.server, config.ca_pem, credentials)
         return _cluster(text, location)
     except (yaml.YAMLError, SettingsError) as error:
         raise DiscoveryError(f"{location}: {error}") from error
 
 
-def _file_credentials(document: Object, location: Path) -> tuple[str, str]:
-    """Paths of the client certificate and key that the file names; credentials inside it are not written out."""
-    for entry in document.get("users") or []:
-        user = entry.get("user") or {}
-        if user.get("client-certificate") and user.get("client-key"):
-            folder = location.parent
-            return str(folder / user["client-certificate"]), str(folder / user["client-key"])
-    return "", ""
+def _token_of(file: Path | None) -> str:
+    return file.read_text().strip() if file is not None and file.is_file() else ""
 
 
 def _fetch(location: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,13 +25,19 @@ class NoAnswer(KubeinstallError):
     """Nothing answered, or not an API server that the CA vouches for; the message says which."""
 
 
+class Untrusted(NoAnswer):
+    """Somebody answered with a certificate that is not good."""
+
+
 @dataclass(frozen=True)
 class Credentials:
-    """What to prove oneself with; all empty for an anonymous request. Has no repr: it carries secrets."""
+    """What to prove oneself with; all empty for an anonymous request. `pair` is a client certificate and its key, PEM.
+
+    Has no repr: it carries secrets.
+    """
 
     token: str = ""
-    certificate: str = ""
-    key: str = ""
+    pair: bytes = b""
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -82,7 +89,11 @@ def get(
         response = connection.getresponse()
         return Answer(response.status, response.read(), _skew(response.getheader("Date")))
     except ssl.SSLCertVerificationError as error:
-        raise NoAnswer(f"{server}: its certificate is not good: {error.verify_message}") from error
+        raise Untrusted(f"{server}: its certificate is not good: {error.verify_message}") from error
+    except ssl.SSLError as error:
+        raise NoAnswer(
+            f"{server}: what answers there does not speak TLS ({error.reason})"
+        ) from error
     except TimeoutError as error:
         raise NoAnswer(f"{server}: no answer within {_SECONDS:.0f} s") from error
     except (OSError, http.client.HTTPException) as error:
@@ -95,12 +106,22 @@ def _context(ca_pem: bytes, credentials: Credentials) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_pem:
         context.load_verify_locations(cadata=ca_pem.decode("ascii", "ignore"))
-        if credentials.certificate:
-            context.load_cert_chain(credentials.certificate, credentials.key)
+        if credentials.pair:
+            load_pair(context, credentials.pair)
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def load_pair(context: ssl.SSLContext, pair: bytes) -> None:
+    """A client certificate and its key, which OpenSSL's binding reads from files only: one that is in memory."""
+    handle = os.memfd_create("kubeinstall-client")
+    try:
+        os.write(handle, pair)
+        context.load_cert_chain(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def _skew(date: str | None) -> float | None:

@@ -174,6 +174,7 @@ def _play(work: _Join, config: Object, found: Found, files: dict[str, str]) -> R
             "kubeinstall_config": config,
             "kubeinstall_join": {
                 "token": found.credentials.token,
+                "pair": found.credentials.pair.decode(),
                 "authority": found.ca_pem.decode(),
                 "files": files,
             },

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from kubeinstall.ansible.inventory.schema import BALANCER_PORT
+from kubeinstall.balancer.haproxy import server_name
 from kubeinstall.config.defaults import CONTROL_PLANE_TAINT, default_cluster, default_init
 from kubeinstall.config.schemas import KUBELET, PROXY
 from kubeinstall.errors import KubeinstallError
@@ -129,9 +131,9 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
         "host": {
             "roles": _roles(cluster, control_plane=plane is not None),
             "etcd": _etcd(cluster, name, address) if plane is not None else {},
-            "balancer": "",
+            "balancer": _balancer(cluster),
             "joined_by_hand": True,
-            "servers": {"cluster": urlsplit(found.server).netloc},
+            "servers": _servers(cluster, found),
             "labels": {},
             "images": list(cluster.facts.get("images") or ["pause", "busybox", "nginx"]),
         },
@@ -156,6 +158,32 @@ def require_shared_datastore(cluster: Cluster) -> None:
         "this cluster keeps its state in a file on its only control plane (SQLite), which a second one cannot share. "
         "Nodes can join it; for more control planes make the cluster with etcd: kubeinstall apply"
     )
+
+
+def _balancer(cluster: Cluster) -> str:
+    """Where this host's own balancer listens; empty where there is nothing to balance over.
+
+    API servers must have certificates for 127.0.0.1. A cluster made without balancers has its `controlPlaneEndpoint`,
+    should it have one, for what a balancer does.
+    """
+    configuration = cluster.configuration
+    external = configuration["etcd"].get("external")
+    shared = bool(external or (cluster.facts.get("etcd") or {}).get("members"))
+    names = configuration["apiServer"].get("certSANs") or []
+    given = str(cluster.facts.get("balancer") or "")
+    if not shared or "127.0.0.1" not in names:
+        return ""
+    if given or configuration.get("controlPlaneEndpoint"):
+        return given
+    return f"https://127.0.0.1:{BALANCER_PORT}"
+
+
+def _servers(cluster: Cluster, found: Found) -> dict[str, str]:
+    """`api-<address>` → host:port of every API server; of the one in cluster-info where nothing balances here."""
+    known = list((cluster.facts.get("servers") or {}).values())
+    if not _balancer(cluster) or not known:
+        known = [urlsplit(found.server).netloc]
+    return {server_name(address): address for address in known}
 
 
 def _own(configuration: Object, address: str, name: str, *, control_plane: bool) -> Object:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kubeinstall.ansible.preflight import Host, check_user, failure_text, verdict
+from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision.display import progress, show_failures
 from kubeinstall.provision.logfile import write_log
 from kubeinstall.provision.playbook import Play, local_inventory, run_play
@@ -11,6 +13,39 @@ from kubeinstall.provision.results import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+#: kubeadm's.
+PHASES = {
+    "preflight": "Run reset pre-flight checks",
+    "remove-etcd-member": "Take a control plane's etcd member out of the cluster",
+    "cleanup-node": "Undo everything on this host",
+}
+
+
+class PreflightFailed(KubeinstallError):
+    """Nothing was changed."""
+
+
+def all_but(phase: str) -> list[str]:
+    """What to skip so that one phase alone is left; KubeinstallError for an unknown one."""
+    if phase not in PHASES:
+        raise KubeinstallError(f'invalid phase name: "{phase}"; there are {", ".join(PHASES)}')
+    return [name for name in PHASES if name != phase]
+
+
+def check_reset(document: dict[str, Any]) -> None:
+    """The checks before anything is asked or done; KubeinstallError for an unknown phase to skip."""
+    skipped = document.get("skipPhases") or []
+    for name in skipped:
+        all_but(name)
+    if "preflight" in skipped:
+        return
+    errors, _warnings = verdict(
+        list(check_user(Host())), document.get("ignorePreflightErrors") or []
+    )
+    if errors:
+        raise PreflightFailed(failure_text(errors))
 
 
 def run_reset(

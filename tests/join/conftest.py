@@ -18,7 +18,8 @@ from kubeinstall.provision.archive import Archive, controller_archive
 
 REPOSITORY = Path(__file__).parents[2]
 HOSTS = REPOSITORY / "molecule/hosts.py"
-TAG, NETWORK = "jn", "10.143.0.0/24"
+TAG = os.environ.get("KUBEINSTALL_HOSTS_TAG", "jn")
+NETWORK = os.environ.get("KUBEINSTALL_HOSTS_NETWORK", "10.143.0.0/24")
 NEEDED = ("systemd-nspawn", "mmdebstrap", "nft", "ip", "ssh")
 FIRST, SECOND = "p", "n"
 BIN = "/root/venv/bin"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import socket
 import ssl
 import threading
 import time
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kubeinstall.ansible.bootstrapping import _certificate_user, server_url
+from kubeinstall.ansible.components import component_settings
 from kubeinstall.pki import (
     BootstrapToken,
     ca_cert_hash,
@@ -32,7 +35,9 @@ from kubeinstall.pki.certificates import (
     issue,
     new_authority,
 )
+from kubeinstall.pki.identity import ClusterIdentity
 from kubeinstall.pki.keys import DEFAULT_ALGORITHM, key_pem
+from kubeinstall.pki.kubeconfigs import client_kubeconfig, dump
 from kubeinstall.provision import discovery
 from kubeinstall.provision.discovery import DiscoveryError, Found, clock_problem, discover
 from kubeinstall.provision.discovery_http import Credentials, NoAnswer, get
@@ -73,7 +78,9 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.seen.append((self.path, self.headers.get("Authorization", "")))
-                status, document = outer.answers.get(self.path, (404, {"message": "not found"}))
+                status, document = outer.answers.get(
+                    self.path, (404, {"kind": "Status", "message": "not found"})
+                )
                 body = json.dumps(document).encode()
                 self.send_response_only(status)
                 self.send_header("Date", formatdate(time.time() + outer.clock, usegmt=True))
@@ -125,7 +132,7 @@ def publish(
         "kubeconfig": content,
         f"jws-kubeconfig-{token.token_id}": sign_discovery(content, token),
     }
-    server.answers[discovery.CLUSTER_INFO] = (200, {"data": data})
+    server.answers[discovery.CLUSTER_INFO] = (200, {"kind": "ConfigMap", "data": data})
     return content
 
 
@@ -223,8 +230,39 @@ def test_a_server_of_another_ca_is_found_out(server: Server) -> None:
 
 def test_nobody_there(server: Server) -> None:
     server.close()
-    with pytest.raises(DiscoveryError, match="connection refused"):
+    with pytest.raises(DiscoveryError, match="connection refused") as caught:
         find(wanted(server))
+    assert "kubectl cluster-info" in str(caught.value)
+
+
+def greet(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(b"SSH-2.0-x\r\n")
+        connection.recv(1)
+
+
+def test_another_kind_of_server_is_told(server: Server) -> None:
+    server.answers[discovery.CLUSTER_INFO] = (200, {"hello": "world"})
+    with pytest.raises(DiscoveryError, match="is no Kubernetes API server"):
+        find(wanted(server))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, args=(listener,)).start()
+        endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(DiscoveryError, match="does not speak TLS"):
+            find(wanted(server, apiServerEndpoint=endpoint))
+
+
+def test_the_server_that_answers_is_used_where_the_published_one_is_gone(server: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = f"127.0.0.1:{listener.getsockname()[1]}"
+    published = server.endpoint
+    server.endpoint = gone
+    publish(server)
+    server.endpoint = published
+    found, said = find(wanted(server))
+    assert found.server == f"https://{published}"
+    assert "connection refused" in said[0]
 
 
 def test_a_clock_an_hour_off_is_told(server: Server) -> None:
@@ -247,6 +285,43 @@ def test_a_discovery_file(server: Server, tmp_path: Path) -> None:
     assert found.credentials.token == str(TOKEN)
     with pytest.raises(DiscoveryError, match="cannot be read"):
         find({"file": {"kubeConfigPath": str(tmp_path / "absent")}})
+
+
+def test_a_discovery_file_brings_its_own_credentials(server: Server, tmp_path: Path) -> None:
+    admin = client_kubeconfig(
+        AUTHORITY, Subject("admin", ("lab",)), ClusterIdentity("a", "127.0.0.1")
+    )
+    admin["clusters"][0]["cluster"]["server"] = f"https://{server.endpoint}"
+    file = tmp_path / "admin.conf"
+    file.write_bytes(dump(admin))
+    found, _ = find({"file": {"kubeConfigPath": str(file)}})
+    pair = found.credentials.pair
+    assert pair.count(b"-----BEGIN") == 2
+    get(found.server, "/x", ca_pem=found.ca_pem, credentials=found.credentials)
+    user = _certificate_user(pair.decode())
+    assert base64.b64decode(user["client-key-data"]).startswith(b"-----BEGIN")
+    assert b"PRIVATE" not in base64.b64decode(user["client-certificate-data"])
+
+
+def test_a_discovery_file_without_credentials_needs_a_token(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "cluster.conf"
+    file.write_text(publish(server))
+    with pytest.raises(DiscoveryError, match="--tls-bootstrap-token"):
+        find({"file": {"kubeConfigPath": str(file)}})
+
+
+def test_a_discovery_file_of_another_cluster_is_not_waited_for(
+    server: Server, tmp_path: Path
+) -> None:
+    other = new_authority("kubernetes", DEFAULT_ALGORITHM, YEAR)
+    file = tmp_path / "cluster.conf"
+    file.write_text(publish(server, authority=other))
+    wish = {"file": {"kubeConfigPath": str(file)}, "tlsBootstrapToken": str(TOKEN)}
+    with pytest.raises(DiscoveryError, match="another cluster's"):
+        find(wish, seconds=30)
+    server.clock = 3600  # what a wrong clock makes of a good certificate is told as what it is
+    with pytest.raises(DiscoveryError, match="behind the API server's"):
+        find(wish, seconds=30)
 
 
 def test_credentials_go_only_to_who_is_trusted(server: Server) -> None:
@@ -299,8 +374,43 @@ def test_a_workers_configuration(server: Server) -> None:
     assert config["kubelet"]["maxPods"] == 7
     assert config["proxy"]["metricsBindAddress"] == "0.0.0.0:1"
     assert config["host"]["roles"] == ["node"]
-    assert config["host"]["servers"] == {"cluster": server.endpoint}
+    assert config["host"]["servers"] == {"api-127.0.0.1": server.endpoint}
+    assert config["host"]["balancer"] == ""  # the datastore is a file: there is one API server
     assert config["host"]["images"] == ["pause"]
+
+
+NAMES = {"apiServer": {"certSANs": ["127.0.0.1"]}}
+SERVERS = {"a": "192.0.2.1:6443", "b": "192.0.2.2:6443"}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "facts", "balancer"),
+    [
+        (NAMES, {"balancer": "https://127.0.0.1:7445"}, "https://127.0.0.1:7445"),
+        (NAMES, {}, "https://127.0.0.1:6445"),
+        ({**NAMES, "controlPlaneEndpoint": "api.lab:6443"}, {}, ""),
+        ({}, {}, ""),  # the API servers' certificates are not good for 127.0.0.1
+    ],
+)
+def test_a_worker_balances_over_all_api_servers(
+    server: Server, configuration: Object, facts: Object, balancer: str
+) -> None:
+    shared = {"etcd": {"members": {"a": "192.0.2.1"}, "stacked": True}, "servers": SERVERS}
+    maps = {"ClusterConfiguration": configuration, "kubeinstall": {**shared, **facts}}
+    config_map(server, "kubeadm-config", maps)
+    config_map(server, "kubelet-config", {"kubelet": {"kind": "KubeletConfiguration"}})
+    join = load_join(None, {"discovery": wanted(server)}, node_name="w", address="192.0.2.7")
+    config = host_configuration(join, trusted(server), read_cluster(trusted(server)))
+    assert config["host"]["balancer"] == balancer
+    settings = component_settings(config)
+    if balancer:
+        assert sorted(config["host"]["servers"].values()) == sorted(SERVERS.values())
+        assert settings["kube-servers"]["bind-address"] == balancer.removeprefix("https://")
+        assert server_url(config) == balancer
+    else:
+        assert list(config["host"]["servers"].values()) == [server.endpoint]
+        assert "kube-servers" not in settings
+        assert server_url(config) == f"https://{server.endpoint}"
 
 
 def test_a_control_planes_configuration(server: Server) -> None:

@@ -48,6 +48,10 @@ options:
     description: Bootstrap token of this run; empty for none.
     type: str
     default: ""
+  pair:
+    description: Client certificate and its key, PEM, with which a node bootstraps that has no token; empty for none.
+    type: str
+    default: ""
   authority:
     description: The cluster's CA certificate, PEM.
     type: str
@@ -91,6 +95,7 @@ SPEC: dict[str, Any] = {
     "files": {"type": "dict", "default": {}, "no_log": True},
     "etcd_new": {"type": "bool", "default": False},
     "token": {"type": "str", "default": "", "no_log": True},
+    "pair": {"type": "str", "default": "", "no_log": True},
     "authority": {"type": "str", "default": ""},
     "nodes": {"type": "dict", "default": {}},
     "serving": {"type": "list", "elements": "str", "default": []},
@@ -116,7 +121,9 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
         case "found":
             return ensure_cluster(stages.with_token(config, params["token"]), check=check)
         case "join":
-            return stages.join(config, params["token"], params["authority"], check=check)
+            return stages.join(
+                config, params["token"], params["authority"], params["pair"], check=check
+            )
         case _:
             return ensure_nodes(params["nodes"], check=check)
 
