@@ -258,12 +258,24 @@ def check_runtime(host: Host) -> Iterator[Finding]:
         )
 
 
+def check_restore(host: Host) -> Iterator[Finding]:
+    """A restore of a whole cluster that broke off has put some of it in place, and its command puts the rest."""
+    if host.read("var/lib/kubeinstall/restoring").startswith("{"):
+        yield Finding(
+            ERROR,
+            "Restoring",
+            "a restore of the cluster has not finished on this host",
+            "run the same 'kubeinstall restore' again, or take it off with 'kubeinstall reset'",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     check_user,
     check_cpus,
     check_memory,
     check_ports,
     check_earlier_cluster,
+    check_restore,
     check_runtime,
     check_swap,
     check_tools,

@@ -198,7 +198,8 @@ def _preflight(config: Object, ignore: Sequence[str]) -> Outcome:
     errors, warnings = verdict(findings(host), ignore)
     if errors:
         raise KubeinstallError(failure_text(errors))
-    return Outcome(warnings=[str(warning) for warning in warnings])
+    # A restore knows of itself.
+    return Outcome(warnings=[str(w) for w in warnings if w.name != "Restoring"])
 
 
 def _packages(config: Object) -> list[str]:
@@ -208,6 +209,12 @@ def _packages(config: Object) -> list[str]:
         *(ETCD_PACKAGES if "etcd" in roles else ()),
         *(("haproxy",) if config["host"]["balancer"] and "node" in roles else ()),
     ]
+
+
+def ensure_etcd_packages(*, check: bool) -> Outcome:
+    """etcd and its client, not started."""
+    with _no_services_of_packages(check=check):
+        return ensure_packages(ETCD_PACKAGES, _UNLESS, check=check)
 
 
 @contextlib.contextmanager

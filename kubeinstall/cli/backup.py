@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kubeinstall.cli.console import out, write
-from kubeinstall.cli.options import Verbose
+from kubeinstall.cli.options import DryRun, Verbose
 from kubeinstall.errors import KubeinstallError
 
+if TYPE_CHECKING:
+    from kubeinstall.provision.cluster_backup import RestoreOptions
+
 app = typer.Typer(
-    help="Save this host's cluster to a file, by hand or by a timer.",
+    help="Save this host's cluster, or an inventory's, to a file, by hand or by a timer.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -23,6 +26,12 @@ PassphraseFile = Annotated[
     typer.Option(metavar="FILE", help="A file whose first line is the passphrase."),
 ]
 Directory = Annotated[Path, typer.Option(metavar="DIR", help="Where backups are kept.")]
+Inventory = Annotated[
+    Path | None,
+    typer.Option(
+        "--inventory", "-i", metavar="PATH", help="The cluster of an inventory, from here over SSH."
+    ),
+]
 Keep = Annotated[int, typer.Option(min=1, help="How many of this host's backups are kept.")]
 DIRECTORY = Path("/var/backups/kubeinstall")
 
@@ -34,21 +43,37 @@ def create(
     encrypt: Annotated[
         bool, typer.Option("--encrypt", help="Ask for a passphrase to encrypt with.")
     ] = False,
+    inventory: Inventory = None,
+    verbose: Verbose = 0,
 ) -> None:
     """Save datastore, keys and configuration while the cluster runs.
 
-    The file holds every Secret and the cluster's private keys: it is readable by root alone, and should be encrypted
-    before it leaves the host.
+    On a control plane, or with --inventory from where that is: the file is then written here. It holds every Secret and
+    the cluster's private keys: only its owner may read it, and it should be encrypted before it leaves the host.
     """
     from kubeinstall.provision.backup import create_backup
 
+    if file.exists():
+        raise KubeinstallError(f"{file}: is there already")
     secret = _new_passphrase(passphrase_file, ask=encrypt)
-    manifest = create_backup(file, secret)
+    if inventory is not None:
+        objects, revision = _save_from_afar(inventory, file, secret, verbose)
+    else:
+        manifest = create_backup(file, secret)
+        objects, revision = manifest.objects, manifest.revision
     size = file.stat().st_size
     sealed = "encrypted" if secret else "not encrypted"
-    write(
-        f"{file}: {manifest.objects} objects at revision {manifest.revision}, {size} bytes, {sealed}"
-    )
+    write(f"{file}: {objects} objects at revision {revision}, {size} bytes, {sealed}")
+
+
+def _save_from_afar(inventory: Path, file: Path, secret: bytes, verbosity: int) -> tuple[int, int]:
+    from kubeinstall.provision.cluster_backup import run_backup
+    from kubeinstall.provision.inventory.load import load
+
+    result, made = run_backup(load(inventory), file, secret, out(), verbosity=verbosity)
+    if not result.ok:
+        raise typer.Exit(1)
+    return int(made["objects"]), int(made["revision"])
 
 
 @app.command("list")
@@ -141,23 +166,61 @@ def restore(
     file: Annotated[Path, typer.Argument(help="The backup.")],
     passphrase_file: PassphraseFile = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the cluster that is on this host.")
+        bool, typer.Option("--force", help="Replace the cluster that is on the host or hosts.")
     ] = False,
+    inventory: Inventory = None,
+    other_hosts: Annotated[
+        bool,
+        typer.Option(
+            "--other-hosts",
+            help="With -i: the hosts need not be those that the backup was made of.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Make this host the one that the backup was made of: same authority, same objects, same UIDs.
+    """Make this host, or with -i all hosts of an inventory, the cluster that the backup was made of.
 
-    Needs root, and the host's former name and address. Refuses where a cluster is, without --force. May be run again
-    when it was interrupted.
+    Same authorities, same objects, same UIDs. Needs the former names and addresses. Refuses where a cluster is, without
+    --force. May be run again when it was interrupted.
     """
-    from kubeinstall.provision.backup import restore_backup
-
     _require(file)
     secret = _passphrase(file, passphrase_file)
+    if inventory is not None:
+        from kubeinstall.provision.cluster_backup import RestoreOptions
+
+        _restore_from_afar(
+            inventory,
+            file,
+            RestoreOptions(secret, force, other_hosts, check=dry_run, verbosity=verbose),
+        )
+        return
+    if other_hosts or dry_run:
+        raise typer.BadParameter("goes with --inventory", param_hint="--other-hosts, --dry-run")
+    from kubeinstall.provision.backup import restore_backup
+
     manifest = restore_backup(file, out(), write, passphrase=secret, force=force, verbosity=verbose)
     write(
         f"restored {manifest.objects} objects of {manifest.created}; KUBECONFIG=/etc/kubernetes/admin.conf"
     )
+
+
+def _restore_from_afar(inventory: Path, file: Path, options: RestoreOptions) -> None:
+    from kubeinstall.provision.cluster_backup import run_restore
+    from kubeinstall.provision.hosts_display import host_summary
+    from kubeinstall.provision.inventory.load import load
+
+    loaded = load(inventory)
+    result, found = run_restore(loaded, file, options, out())
+    write(host_summary(result, list(loaded.inventory.hosts)))
+    if not result.ok:
+        write(f"kubeinstall restore: stopped in {result.seconds:.1f} s")
+        raise typer.Exit(1)
+    what = f"{found.get('objects')} objects of {found.get('created')}"
+    if options.check:
+        write(f"kubeinstall restore: {what} would be restored; nothing was changed")
+    else:
+        write(f"kubeinstall restore: {what} restored in {result.seconds:.1f} s")
 
 
 def _files(given: list[Path]) -> list[Path]:
@@ -194,10 +257,6 @@ def _new_passphrase(passphrase_file: Path | None, *, ask: bool) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise KubeinstallError(f"{path}: {error.strerror}") from error
-    if not lines or not lines[0]:
-        raise KubeinstallError(f"{path}: its first line must be the passphrase")
-    return lines[0]
+    from kubeinstall.provision.backup.passphrase import read_passphrase
+
+    return read_passphrase(path)

@@ -73,7 +73,7 @@ async def test_a_backup_under_writes_is_whole_and_complete(host: Path) -> None:
     out = host / "out"
     out.mkdir()
     verified(host / "a.backup", b"secret", out)
-    restore._forget_history(out / DATASTORE)
+    restore.forget_history(out / DATASTORE)
     store = await open_store(f"sqlite://{out / DATASTORE}")
     try:
         found = await store.scan("/registry/core/configmaps/default/c")

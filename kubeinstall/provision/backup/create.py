@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,19 @@ from kubeinstall import KUBERNETES_VERSION, __version__
 from kubeinstall.ansible import paths
 from kubeinstall.ansible.restarts import installed_settings
 from kubeinstall.pki.certificates import load_certificate
-from kubeinstall.provision.backup import container
-from kubeinstall.provision.backup.documents import cluster_documents
+from kubeinstall.provision.backup import container, hosts, snapshot
+from kubeinstall.provision.backup.documents import (
+    CONFIG_MAPS,
+    cluster_documents,
+    documents_of_database,
+)
 from kubeinstall.provision.backup.manifest import (
     DATASTORE,
     DOCUMENTS,
+    ETCD,
     FILES,
+    SNAPSHOT,
+    SQLITE,
     BackupError,
     Manifest,
     member_of,
@@ -40,21 +48,14 @@ def create_backup(path: Path, passphrase: bytes = b"") -> Manifest:
         raise BackupError(f"{path}: is there already")
     if not path.parent.is_dir():
         raise BackupError(f"{path.parent}: is no directory")
-    database = sqlite_path(datastore_url())
-    if database is None:
-        raise BackupError(
-            "the datastore is etcd, which is saved by its own snapshots: etcdctl snapshot save FILE; "
-            f"keep {paths.KUBERNETES}/pki with it"
-        )
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=paths.STATE) as name:
         staging = Path(name)  # mode 0700
         before = _keys()
-        copied = staging / "state.db"
-        revision, objects = copy_database(database, copied)
+        copied = _copy(staging)
         documents = staging / DOCUMENTS
-        documents.write_text(cluster_documents(copied, installed_settings()))
+        documents.write_text(copied.documents)
         documents.chmod(0o600)
-        files = {DATASTORE: copied, DOCUMENTS: documents, **dict(_files())}
+        files = {copied.name: copied.path, DOCUMENTS: documents, **dict(_files())}
         members = tuple(member_of(name, files[name]) for name in sorted(files))
         if _keys() != before:
             raise BackupError("the encryption keys were changed meanwhile; try again")
@@ -63,14 +64,43 @@ def create_backup(path: Path, passphrase: bytes = b"") -> Manifest:
             node=socket.gethostname(),
             kubeinstall=__version__,
             kubernetes=KUBERNETES_VERSION,
-            datastore="sqlite",
-            revision=revision,
-            objects=objects,
+            datastore=copied.kind,
+            revision=copied.revision,
+            objects=copied.objects,
             authority=_authority(),
             members=members,
+            cluster=copied.cluster,
         )
         container.write(path, manifest, files, passphrase)
     return manifest
+
+
+@dataclass(frozen=True)
+class _Copy:
+    kind: str
+    name: str
+    path: Path
+    revision: int
+    objects: int
+    documents: str
+    cluster: Object
+
+
+def _copy(staging: Path) -> _Copy:
+    """The datastore as it is at one moment, and what it says about the cluster."""
+    url, settings = datastore_url(), installed_settings()
+    database = sqlite_path(url)
+    if database is None:
+        saved = staging / "etcd.db"
+        snapshot.take_snapshot(url, saved)
+        found = snapshot.read_snapshot(saved, (CONFIG_MAPS, hosts.NODES))
+        text = cluster_documents(found.values.get, settings)
+        described = hosts.description(found.values, hosts.members_now(url))
+        return _Copy(ETCD, SNAPSHOT, saved, found.revision, found.objects, text, described)
+    copied = staging / "state.db"
+    revision, objects = copy_database(database, copied)
+    text = documents_of_database(copied, settings)
+    return _Copy(SQLITE, DATASTORE, copied, revision, objects, text, {})
 
 
 def copy_database(source: Path, target: Path) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,29 @@ from kubeinstall.storage.sqlite.schema import read_revision
 
 Object = dict[str, Any]
 
-_CONFIG_MAP = "/registry/core/configmaps/kube-system/"
+CONFIG_MAPS = "/registry/core/configmaps/kube-system/"
+
+#: Key → stored value; None when it is not there.
+Read = Callable[[str], bytes | None]
 
 
-def cluster_documents(database: Path, settings: Object) -> str:
+def documents_of_database(database: Path, settings: Object) -> str:
+    """`cluster_documents` of a copy of the embedded datastore."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        newest = read_revision(connection)
+
+        def read(key: str) -> bytes | None:
+            found = reader.get(connection, key, 0, newest)
+            return found.value if found is not None else None
+
+        return cluster_documents(read, settings)
+
+
+def cluster_documents(read: Read, settings: Object) -> str:
     """ClusterConfiguration and KubeletConfiguration as the cluster has them in kube-system, and an InitConfiguration of
     this host. `settings` is components.yaml."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        cluster = _data(connection, "kubeadm-config").get("ClusterConfiguration")
-        kubelet = _data(connection, "kubelet-config").get("kubelet")
+    cluster = config_map(read, "kubeadm-config").get("ClusterConfiguration")
+    kubelet = config_map(read, "kubelet-config").get("kubelet")
     if not cluster:
         raise BackupError(
             "kube-system/kubeadm-config is missing: kubeinstall init has not finished here, or was told to skip it"
@@ -65,7 +80,15 @@ def _words(value: Any) -> list[str]:
     return [word for word in str(value or "").split(",") if word]
 
 
-def _data(connection: sqlite3.Connection, name: str) -> Object:
-    newest = read_revision(connection)
-    found = reader.get(connection, _CONFIG_MAP + name, 0, newest)
-    return (json.loads(found.value).get("data") or {}) if found is not None else {}
+def config_map(read: Read, name: str) -> Object:
+    """The data of a ConfigMap of kube-system; empty when it is not there."""
+    value = read(CONFIG_MAPS + name)
+    if value is None:
+        return {}
+    try:
+        return json.loads(value).get("data") or {}
+    except ValueError as error:
+        raise BackupError(
+            f"kube-system/{name} is stored encrypted, so that the cluster's configuration cannot be read; leave "
+            "configmaps out of the EncryptionConfiguration"
+        ) from error

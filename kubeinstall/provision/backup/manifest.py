@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kubeinstall.errors import KubeinstallError
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+_FORMATS = (1, FORMAT)  # 1 had no `cluster`, and nothing but SQLite
+SQLITE, ETCD = "sqlite", "etcd"
 DATASTORE = "datastore/state.db"
+SNAPSHOT = "datastore/etcd.db"
 DOCUMENTS = "kubeadm.yaml"
 FILES = "root/"  # what stands below it goes to the same place on the host
 _BLOCK = 1 << 20
@@ -34,7 +38,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`created` is RFC 3339 in UTC. `authority` is the SHA-256 of the cluster's ca.crt, `revision` the datastore's."""
+    """`created` is RFC 3339 in UTC. `authority` is the SHA-256 of the cluster's ca.crt, `revision` the datastore's.
+
+    `cluster` is what the cluster consisted of, as `hosts.description` gives it.
+    """
 
     created: str
     node: str
@@ -45,7 +52,13 @@ class Manifest:
     objects: int
     authority: str
     members: tuple[Member, ...]
+    cluster: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def database(self) -> str:
+        """Name of the datastore's member."""
+        return SNAPSHOT if self.datastore == ETCD else DATASTORE
 
     def encode(self) -> bytes:
         """As JSON."""
@@ -56,9 +69,10 @@ def decode(data: bytes) -> Manifest:
     """The manifest of its JSON; BackupError when it is of another format."""
     try:
         document = json.loads(data)
-        if document.get("format") != FORMAT:
+        if document.get("format") not in _FORMATS:
             raise BackupError(
-                f"the backup has format {document.get('format')}, this kubeinstall reads {FORMAT}"
+                f"the backup has format {document.get('format')}, this kubeinstall reads up to {FORMAT}: it is by "
+                f"kubeinstall {document.get('kubeinstall')}, which can restore it"
             )
         members = tuple(Member(**member) for member in document.pop("members"))
         return Manifest(**document, members=members)

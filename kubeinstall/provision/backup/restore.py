@@ -18,9 +18,10 @@ from kubeinstall.ansible.hostinfo import default_address, host_name
 from kubeinstall.ansible.services import read_supervised, supervisor_running, unit_active
 from kubeinstall.config import load_init
 from kubeinstall.pki.files import write_atomic
-from kubeinstall.provision.backup.manifest import DATASTORE, DOCUMENTS, BackupError, Manifest
+from kubeinstall.provision.backup.manifest import DATASTORE, DOCUMENTS, ETCD, BackupError, Manifest
 from kubeinstall.provision.backup.placing import MARK, new_placing, place_all
-from kubeinstall.provision.backup.verify import verified
+from kubeinstall.provision.backup.snapshot import BUMP
+from kubeinstall.provision.backup.verify import check_version, verified
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 #: Like etcd's --bump-revision: no client may have seen a newer revision than the restored datastore gives out next.
-_BUMP = 1_000_000_000
+_BUMP = BUMP
 _DOCUMENTS_KEPT = paths.STATE / "restored-kubeadm.yaml"
 
 
@@ -52,10 +53,15 @@ def restore_backup(
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=paths.STATE) as name:
         staging = Path(name)
         manifest = verified(path, passphrase, staging)
+        check_version(manifest)
+        if manifest.datastore == ETCD:
+            raise BackupError(
+                f"{path}: is of a cluster with etcd; restore it where the inventory is: kubeinstall restore FILE -i DIR"
+            )
         documents = (staging / DOCUMENTS).read_text()
         # Read before anything is touched: what init would refuse, ends here.
         config = _configuration(staging / DOCUMENTS)
-        _forget_history(staging / DATASTORE)
+        forget_history(staging / DATASTORE)
         say(f"{path}: whole, of {manifest.created}, {manifest.objects} objects")
         kept = _stop_components(say)
         MARK.write_text(f"{path}\n")
@@ -118,7 +124,7 @@ def _write_supervised(entries: list[Object]) -> None:
     write_atomic(paths.SUPERVISOR, yaml.safe_dump({"processes": entries}).encode(), 0o644)
 
 
-def _forget_history(database: Path) -> None:
+def forget_history(database: Path) -> None:
     """Move the revision on and call everything before it compacted: watchers list anew."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute(
