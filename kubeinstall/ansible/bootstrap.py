@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from kubeinstall.ansible import paths
 from kubeinstall.ansible.cluster_objects import (
     BOOTSTRAP_TOKEN,
@@ -57,6 +59,30 @@ def ensure_cluster(config: Object, phases: Sequence[str] = (), *, check: bool) -
             outcome.extend(await _ensure_token(client, config, check=check))
         return outcome
 
+    return with_client(kubeconfig, work, _SERVER_SECONDS)
+
+
+def ensure_discovery(config: Object) -> Outcome:
+    """Have cluster-info name the authorities that ca.crt holds now; its server, and all else, stays as it is."""
+
+    async def work(client: ApiClient) -> Outcome:
+        try:
+            found = await client.get("v1/configmaps", "cluster-info", "kube-public")
+        except NotFound:
+            return Outcome()
+        document = yaml.safe_load((found.get("data") or {}).get("kubeconfig") or "") or {}
+        ca = Path(config["cluster"]["certificatesDir"]) / "ca.crt"
+        wanted = base64.b64encode(ca.read_bytes()).decode()
+        clusters = [entry["cluster"] for entry in document.get("clusters") or []]
+        if all(entry.get("certificate-authority-data") == wanted for entry in clusters):
+            return Outcome()
+        for entry in clusters:
+            entry["certificate-authority-data"] = wanted
+        data = {**found["data"], "kubeconfig": dump(document).decode()}
+        await client.update("v1/configmaps", {**found, "data": data})
+        return Outcome(changes=["tell hosts that will join, in kube-public/cluster-info"])
+
+    kubeconfig = paths.SUPER_ADMIN if paths.SUPER_ADMIN.exists() else paths.ADMIN
     return with_client(kubeconfig, work, _SERVER_SECONDS)
 
 

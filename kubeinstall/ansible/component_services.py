@@ -125,7 +125,19 @@ def _digest(settings: Object) -> str:
             if isinstance(value, str) and value.startswith("/"):
                 path = Path(value)
                 digest.update(path.read_bytes() if path.is_file() else b"")
+        if "config" in flags:
+            digest.update(_client_authority(Path(str(flags["config"]))))
     return digest.hexdigest()[:16]
+
+
+def _client_authority(config: Path) -> bytes:
+    """The authorities whose clients a kubelet with this configuration takes: read once, when it starts."""
+    if not config.is_file():
+        return b""
+    document = yaml.load(config.read_text(), Loader=yaml.CSafeLoader) or {}
+    authentication = document.get("authentication") or {}
+    path = Path((authentication.get("x509") or {}).get("clientCAFile") or "-")
+    return path.read_bytes() if path.is_file() else b""
 
 
 def runtime_id() -> str:

@@ -38,6 +38,12 @@ def decide(
     here = [name for name in control_planes if name in facts]
     if not here:
         raise KubeinstallError("no control plane takes part in this run; add one to --limit")
+    replacing = [name for name in facts if facts[name].get("replacing")]
+    if replacing:
+        raise KubeinstallError(
+            f"{replacing[0]}: a replacement of authorities ({', '.join(facts[replacing[0]]['replacing'])}) was begun "
+            "and is not done; end it first: kubeinstall certs rotate-ca -i INVENTORY"
+        )
     holders = [name for name in here if "ca.key" in facts[name]["authorities"]]
     running = [name for name in holders if facts[name]["etcd_data"] or name not in etcd]
     absent = [name for name in (*control_planes, *etcd) if name not in facts]

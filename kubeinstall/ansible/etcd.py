@@ -144,6 +144,16 @@ def restart_etcd(config: Object, *, check: bool) -> Outcome:
     return outcome
 
 
+def config_here() -> Object:
+    """As much of a configuration as asking this host's cluster takes, from what is installed."""
+    pki = paths.KUBERNETES / "pki"
+    own = str((yaml.safe_load(CONFIG.read_text()) or {})["advertise-client-urls"])
+    members = EtcdClient((own,), pki / "etcd").members()
+    others = [m.client_url for m in members if m.client_url and m.client_url != own]
+    host = {"etcd": {"client_urls": [own, *others]}}
+    return {"cluster": {"certificatesDir": str(pki)}, "host": host}
+
+
 def _service() -> Service:
     return Service(
         name=NAME,

@@ -33,6 +33,7 @@ from kubeinstall.ansible.services import ready_at, restarts, unit_active
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
 from kubeinstall.pki.kubeconfigs import kubeconfigs
+from kubeinstall.pki.replacement import waiting
 
 Object = dict[str, Any]
 
@@ -92,6 +93,7 @@ def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
         if url:
             outcome.extend(_balancer(config, check=check))
     outcome.facts["authorities"] = authorities.fingerprints(config)
+    outcome.facts["replacing"] = waiting(Path(config["cluster"]["certificatesDir"]))
     outcome.facts["etcd_data"] = etcd.has_data(config)
     outcome.facts["serving"] = "control-plane" in roles and unit_active("kube-apiserver")
     outcome.facts["joined"] = (paths.KUBERNETES / "kubelet.conf").exists()
@@ -123,7 +125,7 @@ def serve(
         own = config["init"]["nodeRegistration"]["name"]
         others = [name for name in serving if name != own]
         if others and ensure_components(config, CONTROL_PLANE, start=True, check=True).changed:
-            _others_serve(config, others)
+            others_serve(config, others)
         before = ready_at("kube-apiserver", "kube-apiserver")
         started = ensure_components(config, CONTROL_PLANE, start=True, check=check)
         outcome.extend(started)
@@ -161,7 +163,7 @@ def _authority(config: Object) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def _others_serve(config: Object, others: Sequence[str]) -> None:
+def others_serve(config: Object, others: Sequence[str]) -> None:
     """Before this API server restarts, those that served when the run began must be ready again: so that what breaks
     the first one stops there. KubeinstallError names the one that is not."""
     import ssl

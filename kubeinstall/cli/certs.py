@@ -8,25 +8,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kubeinstall.cli.console import write
-from kubeinstall.cli.options import PKI, CertDir, ConfigFile
+from kubeinstall.cli.console import out, write
+from kubeinstall.cli.options import PKI, CertDir, ConfigFile, DryRun, Verbose, split
 
 if TYPE_CHECKING:
     from kubeinstall.pki import ClusterIdentity
+    from kubeinstall.pki.expiry import Expiry
+    from kubeinstall.provision.results import RunResult
 
 app = typer.Typer(
     help="Look after the cluster's certificates.", no_args_is_help=True, rich_markup_mode=None
 )
 KUBERNETES = Path("/etc/kubernetes")
+Inventory = Annotated[
+    Path | None,
+    typer.Option("--inventory", "-i", metavar="PATH", help="The inventory; else of this host."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 
 
 @app.command("check-expiration")
-def check_expiration(cert_dir: CertDir = PKI, config: ConfigFile = None) -> None:
-    """Show when each certificate ends."""
-    from kubeinstall.pki.expiry import expiries, remaining
+def check_expiration(
+    inventory: Inventory = None, cert_dir: CertDir = PKI, config: ConfigFile = None
+) -> None:
+    """Show when each certificate ends: of this host, or of every host of an inventory."""
+    if inventory is not None:
+        _inventory_report(inventory)
+        return
+    from kubeinstall.pki.expiry import expiries
+
+    _report(expiries(KUBERNETES, cert_dir, _identity(config)))
+
+
+def _report(report: list[Expiry]) -> None:
+    from kubeinstall.pki.expiry import remaining
 
     now = datetime.now(UTC)
-    report = expiries(KUBERNETES, cert_dir, _identity(config))
     leaves = [item for item in report if not item.is_authority]
     authorities = [item for item in report if item.is_authority]
     write(
@@ -54,11 +71,36 @@ def check_expiration(cert_dir: CertDir = PKI, config: ConfigFile = None) -> None
         write(f"{item.name:<26} {when:<22} {remaining(item.not_after, now):<15} {managed}")
 
 
+def _inventory_report(inventory: Path) -> None:
+    from kubeinstall.pki.expiry import remaining
+    from kubeinstall.provision.certificates import told
+    from kubeinstall.provision.inventory.load import load
+
+    now = datetime.now(UTC)
+    write(
+        f"{'HOST':<16} {'CERTIFICATE':<26} {'EXPIRES':<22} {'RESIDUAL TIME':<15} "
+        f"{'CERTIFICATE AUTHORITY':<23} EXTERNALLY MANAGED"
+    )
+    for host, entries in told(load(inventory), out()).items():
+        for entry in entries:
+            ends = datetime.fromtimestamp(entry["ends"], UTC)
+            when = ends.strftime("%b %d, %Y %H:%M UTC")
+            authority = "-" if entry["is_authority"] else entry["authority"].replace("/", "-")
+            managed = "yes" if entry["external"] else "no"
+            left = remaining(ends, now)
+            write(f"{host:<16} {entry['name']:<26} {when:<22} {left:<15} {authority:<23} {managed}")
+
+
 @app.command("renew")
 def renew(
     names: Annotated[
         list[str], typer.Argument(help="Names as check-expiration shows them, or all.")
     ],
+    inventory: Inventory = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option("--limit", "-l", metavar="HOSTS", help="With -i: only these hosts."),
+    ] = None,
     cert_dir: CertDir = PKI,
     config: ConfigFile = None,
     within: Annotated[
@@ -69,31 +111,140 @@ def renew(
         bool,
         typer.Option(help="Restart the components that use them, and see that they do."),
     ] = True,
+    dry_run: DryRun = False,
+    verbose: Verbose = 0,
 ) -> None:
-    """Issue certificates afresh, and restart just the components that use them."""
+    """Issue certificates afresh, restart just the components that use them, and see that they do.
+
+    With -i on every control plane and host of etcd, one after the other.
+    """
+    from kubeinstall.ansible import renewal
     from kubeinstall.config.durations import parse_duration
     from kubeinstall.pki.expiry import renewable
-    from kubeinstall.provision import renewal
 
     identity = _identity(config)
     chosen = renewable(identity) if names == ["all"] else names
-    unknown = [name for name in chosen if name not in renewable(identity)]
+    known = {*renewable(identity), *(_EVERY if inventory else ())}
+    unknown = [name for name in chosen if name not in known]
     if unknown:
         raise typer.BadParameter(
-            f"there is no certificate {unknown[0]!r}; choose from "
-            f"{', '.join(renewable(identity))}, all"
+            f"there is no certificate {unknown[0]!r}; choose from {', '.join(sorted(known))}, all"
         )
+    if within:
+        try:
+            parse_duration(within)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--within") from error
+    if inventory is not None:
+        _renew_inventory(
+            inventory, [] if names == ["all"] else names, within, limit, dry_run, verbose
+        )
+        return
     if within:
         ending = renewal.due(KUBERNETES, cert_dir, identity, parse_duration(within))
         chosen = [name for name in chosen if name in ending]
         if not chosen:
             write(f"no certificate ends within {within}; nothing to renew")
             return
+    if dry_run:
+        for name in chosen:
+            write(f"certificate {name} would be renewed")
+        return
     renewal.renew_all(KUBERNETES, cert_dir, identity, chosen, write)
     if restart and cert_dir == PKI and (KUBERNETES / "components.yaml").exists():
         renewal.apply_renewed(chosen, write)
         return
     write("Done. Components that run with the old ones must be restarted: kubeinstall init")
+
+
+#: Of an inventory's hosts, whatever this host is.
+_EVERY = ("apiserver-etcd-client", "etcd-healthcheck-client", "etcd-peer", "etcd-server")
+
+
+def _renew_inventory(
+    inventory: Path,
+    names: list[str],
+    within: str,
+    limit: list[str] | None,
+    dry_run: bool,
+    verbose: int,
+) -> None:
+    from kubeinstall.provision.certificates import run_renewal
+    from kubeinstall.provision.inventory.load import load
+
+    result, hosts = run_renewal(
+        load(inventory),
+        names,
+        within,
+        out(),
+        limit=tuple(split(limit)),
+        check=dry_run,
+        verbosity=verbose,
+    )
+    _end(result, hosts, "renew", dry_run)
+
+
+@app.command("rotate-ca")
+def rotate_ca(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="ca, front-proxy-ca, etcd/ca, sa; all of them if none is named."),
+    ] = None,
+    inventory: Inventory = None,
+    until: Annotated[
+        str, typer.Option(help="The last stage of this run: trust, issue or drop.")
+    ] = "drop",
+    serial: Annotated[
+        str, typer.Option(help="With -i: workers at a time, a number or a percentage.")
+    ] = "1",
+    timeout: Annotated[
+        str, typer.Option(help="How long pods may take to follow, at each stage.")
+    ] = "5m0s",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Replace the cluster's authorities and its service-account key, with nothing interrupted.
+
+    In three stages, each on every host before the next: both are trusted, the new ones sign, the old
+    ones go. Run it again after an interruption: it goes on.
+    """
+    from kubeinstall.cli.node import seconds_of
+    from kubeinstall.provision.certificates import STAGES, RotateOptions
+
+    if until not in STAGES:
+        raise typer.BadParameter(f"{until!r} is none of {', '.join(STAGES)}", param_hint="--until")
+    options = RotateOptions(
+        names=tuple(dict.fromkeys(names or ())),
+        until=until,
+        serial=serial,
+        timeout=int(seconds_of(timeout, "--timeout")),
+        check=dry_run,
+        verbosity=verbose,
+    )
+    if not (yes or dry_run):
+        typer.confirm(
+            "[certs] Replace the authorities? Kubeconfigs elsewhere must follow.", abort=True
+        )
+    if inventory is None:
+        from kubeinstall.provision.certificates_here import rotate_here
+
+        rotate_here(options, write)
+        return
+    from kubeinstall.provision.certificates import run_rotation
+    from kubeinstall.provision.inventory.load import load
+
+    _end(*run_rotation(load(inventory), options, out()), "rotate-ca", dry_run)
+
+
+def _end(result: RunResult, hosts: list[str], word: str, dry_run: bool) -> None:
+    from kubeinstall.provision.hosts_display import host_summary
+
+    write(host_summary(result, hosts))
+    done = ("would change" if dry_run else "done") if result.ok else "stopped"
+    write(f"kubeinstall certs {word}: {done} in {result.seconds:.1f} s, changed={result.changed}")
+    if not result.ok:
+        raise typer.Exit(1)
 
 
 @app.command("certificate-key")
@@ -119,18 +270,7 @@ def generate_csr(
 
 def _identity(config: Path | None) -> ClusterIdentity:
     """Of the file, or of the cluster that runs here, or of the defaults."""
-    from kubeinstall.ansible.hostinfo import default_address, host_name
     from kubeinstall.ansible.identity import identity_of
-    from kubeinstall.config import load_init
-    from kubeinstall.provision.checks import as_variables
-    from kubeinstall.provision.installed import installed_overrides
+    from kubeinstall.provision.certificates_here import configuration
 
-    init, cluster = installed_overrides() if config is None else ({}, {})
-    loaded = load_init(
-        config,
-        node_name=host_name(),
-        address=default_address(),
-        init_overrides=init,
-        cluster_overrides=cluster,
-    )
-    return identity_of(as_variables(loaded))
+    return identity_of(configuration(config))

@@ -48,10 +48,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Authority:
-    """A CA certificate and its key."""
+    """A CA certificate and its key. `bundle`: all that its file holds, PEM; while an authority is being replaced, its
+    predecessor or successor is trusted too."""
 
     certificate: x509.Certificate
     key: PrivateKey
+    bundle: bytes = b""
+
+    @property
+    def trusted(self) -> bytes:
+        """What clients are told to trust, PEM."""
+        return self.bundle or certificate_pem(self.certificate)
 
 
 @dataclass(frozen=True)
@@ -145,8 +152,13 @@ def parse_certificate(pem: bytes, source: str) -> x509.Certificate:
         raise PkiError(f"{source}: not a PEM certificate: {error}") from error
 
 
+def load_certificates(pem: bytes) -> list[x509.Certificate]:
+    """All certificates of a PEM bundle; ValueError when there is none."""
+    return x509.load_pem_x509_certificates(pem)
+
+
 def load_certificate(path: Path) -> x509.Certificate:
-    """Read the certificate in a file."""
+    """Read the first certificate in a file: of an authority's, the one that signs."""
     try:
         return parse_certificate(path.read_bytes(), str(path))
     except OSError as error:

@@ -23,6 +23,7 @@ from kubeinstall.pki.certificates import (
     issue,
     key_matches,
     load_certificate,
+    load_certificates,
     new_authority,
     organizations_of,
     sans_of,
@@ -102,7 +103,7 @@ def load_authority(directory: Path, name: str) -> Authority:
     key = load_key(key_path)
     if not key_matches(certificate, key):
         raise PkiError(f"{key_path}: is not the key of {name}.crt")
-    return Authority(certificate, key)
+    return Authority(certificate, key, (directory / f"{name}.crt").read_bytes())
 
 
 def why_reissue(path: Path, subject: Subject, now: datetime) -> str | None:
@@ -149,8 +150,8 @@ def _leaf(run: _Run, spec: CertificateSpec, authority: Authority | None) -> list
     subject = spec.subject(run.identity)
     reason: str | None = "missing"
     if crt.exists() and key.exists():
-        _refuse_foreign(run, spec, crt, key)
-        reason = why_reissue(crt, subject, run.now)
+        replaced = _refuse_foreign(run, spec, crt, key)
+        reason = replaced or why_reissue(crt, subject, run.now)
     if reason is None:
         return []
     if authority is None:
@@ -171,29 +172,38 @@ def write_leaf(
     now: datetime,
     *,
     write: bool = True,
+    subject: Subject | None = None,
 ) -> None:
-    """Issue the certificate afresh. The key goes first: a key without its certificate is
+    """Issue the certificate afresh, for `subject` if it is given. The key goes first: a key without its certificate is
     recognised as unfinished and made again, a certificate without its key is not usable."""
     crt, key = _pair(directory, spec.name)
     if not write:
         return
-    subject = spec.subject(identity)
+    subject = subject or spec.subject(identity)
     issued = issue(authority, subject, identity.algorithm, identity.certificate_validity, now)
     crt.unlink(missing_ok=True)
     write_atomic(key, key_pem(issued.key), KEY_MODE)
     write_atomic(crt, certificate_pem(issued.certificate), CERTIFICATE_MODE)
 
 
-def _refuse_foreign(run: _Run, spec: CertificateSpec, crt: Path, key: Path) -> None:
+def _refuse_foreign(run: _Run, spec: CertificateSpec, crt: Path, key: Path) -> str | None:
+    """Why the certificate has to be issued again though nothing is wrong with it: its authority is being replaced.
+    PkiError when none of the authorities in the file signed it."""
     certificate = load_certificate(crt)
     issuer_path = run.directory / f"{spec.authority}.crt"
-    if issuer_path.exists() and not is_signed_by(certificate, load_certificate(issuer_path)):
-        raise PkiError(
-            f"{crt}: was not signed by {issuer_path}; remove the certificate and its key to have "
-            "them made, or put the right CA in place"
-        )
+    reason = None
+    if issuer_path.exists():
+        signers = load_certificates(issuer_path.read_bytes())
+        if not any(is_signed_by(certificate, signer) for signer in signers):
+            raise PkiError(
+                f"{crt}: was not signed by {issuer_path}; remove the certificate and its key to have "
+                "them made, or put the right CA in place"
+            )
+        if not is_signed_by(certificate, signers[0]):
+            reason = f"{issuer_path.name} has another authority to sign now"
     if not key_matches(certificate, load_key(key)):
         raise PkiError(f"{key}: is not the key of {crt.name}; remove both to have them made")
+    return reason
 
 
 def _service_account(run: _Run) -> list[Change]:
@@ -201,7 +211,8 @@ def _service_account(run: _Run) -> list[Change]:
     public = run.directory / f"{SERVICE_ACCOUNT}.pub"
     if private.exists():
         expected = public_pem(load_key(private).public_key())
-        if public.exists() and public.read_bytes().strip() == expected.strip():
+        # Its first key signs; while it is being replaced, another is taken too.
+        if public.exists() and public.read_bytes().strip().startswith(expected.strip()):
             return []
         if public.exists():
             raise PkiError(f"{public}: is not the public half of {private.name}")

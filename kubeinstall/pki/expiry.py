@@ -6,12 +6,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kubeinstall.pki.certificates import load_certificate, parse_certificate
+from cryptography import x509
+
+from kubeinstall.pki.certificates import (
+    Subject,
+    common_name_of,
+    is_signed_by,
+    load_certificate,
+    load_certificates,
+    organizations_of,
+    parse_certificate,
+    sans_of,
+)
 from kubeinstall.pki.ensure import Change, load_authority, write_leaf
 from kubeinstall.pki.errors import PkiError
 from kubeinstall.pki.identity import ClusterIdentity
-from kubeinstall.pki.inventory import CA, authorities, certificates
-from kubeinstall.pki.kubeconfigs import client_certificate, kubeconfigs, write_kubeconfig
+from kubeinstall.pki.inventory import CA, CertificateSpec, authorities, certificates
+from kubeinstall.pki.kubeconfigs import (
+    client_certificate,
+    kubeconfigs,
+    reissue_kubeconfig,
+    trusted,
+    write_kubeconfig,
+)
 
 
 @dataclass(frozen=True)
@@ -67,18 +84,74 @@ def renew(
     *,
     now: datetime | None = None,
 ) -> Change:
-    """Issue one certificate or kubeconfig afresh, whatever is left of the old one's life."""
+    """Issue one certificate or kubeconfig afresh, whatever is left of the old one's life.
+
+    As kubeadm: names, organizations and the kubeconfig's server are those of the file that is there, which only where
+    there is none are those of `identity`.
+    """
     moment = now or datetime.now(UTC)
     for spec in certificates(identity):
         if spec.phase == name:
-            write_leaf(pki, spec, load_authority(pki, spec.authority), identity, moment)
-            return Change(pki / f"{spec.name}.crt", "renew", "asked for")
+            path = pki / f"{spec.name}.crt"
+            authority = load_authority(pki, spec.authority)
+            write_leaf(pki, spec, authority, identity, moment, subject=_same(path, spec, identity))
+            return Change(path, "renew", "asked for")
     for config in kubeconfigs(identity):
         if config.file == name:
-            write_kubeconfig(directory, load_authority(pki, CA), config, identity, moment)
-            return Change(directory / config.file, "renew", "asked for")
+            path, authority = directory / name, load_authority(pki, CA)
+            if path.exists():
+                reissue_kubeconfig(path, authority, config, identity, moment)
+            else:
+                write_kubeconfig(directory, authority, config, identity, moment)
+            return Change(path, "renew", "asked for")
     raise PkiError(
         f"there is no certificate {name!r}; choose from {', '.join(renewable(identity))}, all"
+    )
+
+
+def outdated(directory: Path, pki: Path, identity: ClusterIdentity) -> list[str]:
+    """Names of what is on this host and not as its authority's file has it now: signed by another authority than the
+    one that signs (its first), or, of a kubeconfig, trusting others than are in it."""
+    bundles = {
+        spec.name: (pki / f"{spec.name}.crt").read_bytes()
+        for spec in authorities(identity)
+        if (pki / f"{spec.name}.crt").exists() and (pki / f"{spec.name}.key").exists()
+    }
+    found = []
+    for spec in certificates(identity):
+        path, bundle = pki / f"{spec.name}.crt", bundles.get(spec.authority)
+        if bundle and path.exists() and not is_signed_by(load_certificate(path), _first(bundle)):
+            found.append(spec.phase)
+    bundle = bundles.get(CA)
+    for config in kubeconfigs(identity) if bundle else ():
+        path = directory / config.file
+        if path.exists() and bundle and not _follows(path, bundle):
+            found.append(config.file)
+    return found
+
+
+def _follows(kubeconfig: Path, bundle: bytes) -> bool:
+    pem = client_certificate(kubeconfig)
+    certificate = parse_certificate(pem, str(kubeconfig)) if pem else None
+    signed = certificate is None or is_signed_by(certificate, _first(bundle))
+    return signed and trusted(kubeconfig).strip() == bundle.strip()
+
+
+def _first(bundle: bytes) -> x509.Certificate:
+    return load_certificates(bundle)[0]
+
+
+def _same(path: Path, spec: CertificateSpec, identity: ClusterIdentity) -> Subject:
+    """What the certificate at `path` is for, by itself."""
+    wanted = spec.subject(identity)
+    if not path.exists():
+        return wanted
+    found = load_certificate(path)
+    return Subject(
+        common_name_of(found),
+        organizations_of(found),
+        tuple(sorted(sans_of(found))),
+        wanted.usage,
     )
 
 

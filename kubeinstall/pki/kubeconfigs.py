@@ -19,6 +19,7 @@ from kubeinstall.pki.certificates import (
     common_name_of,
     is_signed_by,
     issue,
+    load_certificates,
     organizations_of,
     parse_certificate,
 )
@@ -119,6 +120,30 @@ def write_kubeconfig(
     write_atomic(directory / spec.file, dump(document), KEY_MODE)
 
 
+def reissue_kubeconfig(
+    path: Path,
+    authority: Authority,
+    spec: KubeconfigSpec,
+    identity: ClusterIdentity,
+    now: datetime,
+) -> None:
+    """A fresh client certificate in a kubeconfig that is there; its server and its names stay."""
+    document = read(path)
+    cluster, user = _current(document, path)
+    issued = issue(
+        authority,
+        Subject(spec.user, spec.organizations),
+        identity.algorithm,
+        identity.certificate_validity,
+        now,
+    )
+    user.clear()
+    user["client-certificate-data"] = _encode(certificate_pem(issued.certificate))
+    user["client-key-data"] = _encode(key_pem(issued.key))
+    cluster["certificate-authority-data"] = _encode(authority.trusted)
+    write_atomic(path, dump(document), KEY_MODE)
+
+
 def client_kubeconfig(
     authority: Authority,
     subject: Subject,
@@ -135,7 +160,7 @@ def client_kubeconfig(
     }
     return build(
         server=server or identity.server,
-        ca_pem=certificate_pem(authority.certificate),
+        ca_pem=authority.trusted,
         user_name=subject.common_name,
         user=user,
         cluster_name=identity.cluster_name,
@@ -193,6 +218,28 @@ def client_certificate(path: Path) -> bytes:
     return Path(file).read_bytes() if file and Path(file).exists() else b""
 
 
+def trusted(path: Path) -> bytes:
+    """The authorities that the kubeconfig's current cluster trusts, PEM; empty when it names none."""
+    cluster, _user = _current(read(path), path)
+    embedded = cluster.get("certificate-authority-data")
+    if embedded:
+        return _decode(embedded, path)
+    file = cluster.get("certificate-authority")
+    return Path(file).read_bytes() if file and Path(file).exists() else b""
+
+
+def trust(path: Path, bundle: bytes) -> bool:
+    """Have the kubeconfig trust these authorities and keep its user; whether it was changed."""
+    if trusted(path).strip() == bundle.strip():
+        return False
+    document = read(path)
+    cluster, _user = _current(document, path)
+    cluster.pop("certificate-authority", None)
+    cluster["certificate-authority-data"] = _encode(bundle)
+    write_atomic(path, dump(document), KEY_MODE)
+    return True
+
+
 def _server(spec: KubeconfigSpec, identity: ClusterIdentity) -> str:
     if spec.balanced and identity.balancer:
         return identity.balancer
@@ -204,7 +251,10 @@ def _why_rewrite(
 ) -> str | None:
     cluster, _user = _current(read(path), path)
     authority = parse_certificate(ca_pem, "ca.crt")
-    if _decode(cluster.get("certificate-authority-data", ""), path).strip() != ca_pem.strip():
+    known = _decode(cluster.get("certificate-authority-data", ""), path)
+    if known.strip() != ca_pem.strip():
+        if _share_an_authority(known, ca_pem):
+            return "its authorities are being replaced"
         raise PkiError(
             f"{path}: trusts another certificate authority than pki/ca.crt; it belongs to another "
             "cluster. Remove it (kubeinstall reset), or put the right CA in place"
@@ -226,6 +276,13 @@ def _why_rewrite(
     if common_name_of(certificate) != spec.user or not same_groups:
         return "is for another user"
     return None
+
+
+def _share_an_authority(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(set(load_certificates(one)) & set(load_certificates(other)))
+    except ValueError:
+        return False
 
 
 def _current(document: dict[str, Any], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

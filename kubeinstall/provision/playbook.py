@@ -145,6 +145,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_INJECT_FACT_VARS": "0",
+        "ANSIBLE_CALLBACKS_ENABLED": "kubeinstall.cluster.bound",
+        "KUBEINSTALL_CONTROLLER": str(os.getpid()),
         "PYTHONWARNINGS": "ignore",
     }
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from kubeinstall.ansible import renewal, served
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import ensure_kubeconfigs, ensure_pki
 from kubeinstall.pki.certificates import load_certificate
 from kubeinstall.pki.expiry import renew, renewable
 from kubeinstall.pki.identity import ClusterIdentity
-from kubeinstall.provision import renewal
 
 IDENTITY = ClusterIdentity("n1", "127.0.0.1")
 
@@ -71,9 +71,8 @@ def server(pki: Path) -> Iterator[int]:
     thread.join(5)
 
 
-def test_the_served_serial(pki: Path, server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_served_serial(pki: Path, server: int) -> None:
     serial = load_certificate(pki / "apiserver.crt").serial_number
-    assert renewal.await_served("127.0.0.1", server, serial) == serial
-    monkeypatch.setattr(renewal, "_SERVED_SECONDS", 0.1)
+    assert served.await_served("127.0.0.1", server, serial) == serial
     with pytest.raises(KubeinstallError, match="not the renewed one"):
-        renewal.await_served("127.0.0.1", server, serial + 1)
+        served.await_served("127.0.0.1", server, serial + 1, seconds=0.1)
