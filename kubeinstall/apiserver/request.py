@@ -228,6 +228,8 @@ class AdmissionAttributes:
     requested: Resource | None = None
     #: Set while mutating plug-ins run; says whether they shall run again.
     reinvocation: Reinvocation = field(default_factory=Reinvocation)
+    #: The same of mutating policies, which take part on their own.
+    policies: Reinvocation = field(default_factory=Reinvocation)
 
 
 @dataclass(slots=True)

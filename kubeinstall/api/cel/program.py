@@ -9,6 +9,7 @@ from kubeinstall.api.cel import library as _library  # noqa: F401 - registers th
 from kubeinstall.api.cel.checker import Checker
 from kubeinstall.api.cel.compiler import Lazy, Run, compile_node
 from kubeinstall.api.cel.errors import CompileError, EvalError, Issue
+from kubeinstall.api.cel.mutations import TYPES, check_names
 from kubeinstall.api.cel.parser import parse
 from kubeinstall.api.cel.types import Type
 
@@ -62,9 +63,14 @@ class Budget:
 def compile_expression(
     source: str, variables: Mapping[str, Type], objects: Mapping[str, Type] | None = None
 ) -> Program:
-    """Parse, check and compile. Raises `CompileError`."""
+    """Parse, check and compile. Raises `CompileError`.
+
+    `objects` are types that the expression may make; those of `mutations.TYPES` only in their places.
+    """
     try:
         node = parse(source)
+        if objects is TYPES:
+            check_names(source, node)
         checker = Checker(source, variables, objects)
         found = checker.check(node)
         return Program(source, compile_node(node), checker, found, list(variables))

@@ -12,7 +12,6 @@ from kubeinstall.api.validation import expressions
 from kubeinstall.api.validation.errors import Errors
 from kubeinstall.api.validation.formats import (
     dns1035_label,
-    dns1123_label,
     dns1123_subdomain,
     fully_qualified_name,
     port_number,
@@ -208,15 +207,7 @@ def _check_resources(errors: Errors, resources: list[str], path: str) -> None:
 def check_policy(errors: Errors, item: Object) -> None:
     """A ValidatingAdmissionPolicy."""
     spec = item.get("spec") or {}
-    if spec.get("failurePolicy") is None:
-        errors.required("spec.failurePolicy")
-    else:
-        errors.one_of("spec.failurePolicy", spec["failurePolicy"], ("Fail", "Ignore"))
-    _check_param_kind(errors, spec.get("paramKind"), "spec.paramKind")
-    _check_constraints(errors, spec.get("matchConstraints"), "spec.matchConstraints")
-    known = policy_variables(params=spec.get("paramKind") is not None)
-    _check_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions", known)
-    _check_variables(errors, spec.get("variables") or [], "spec.variables")
+    known = check_policy_spec(errors, spec)
     expressions.check_policy_expressions(errors, spec, known)
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not annotations:
@@ -230,6 +221,20 @@ def check_policy(errors: Errors, item: Object) -> None:
         for field in ("key", "valueExpression"):
             if not annotation.get(field):
                 errors.required(f"spec.auditAnnotations[{index}].{field}")
+
+
+def check_policy_spec(errors: Errors, spec: Object) -> dict[str, Type]:
+    """What policies of both kinds have in common; the variables of their expressions."""
+    if spec.get("failurePolicy") is None:
+        errors.required("spec.failurePolicy")
+    else:
+        errors.one_of("spec.failurePolicy", spec["failurePolicy"], ("Fail", "Ignore"))
+    _check_param_kind(errors, spec.get("paramKind"), "spec.paramKind")
+    _check_constraints(errors, spec.get("matchConstraints"), "spec.matchConstraints")
+    known = policy_variables(params=spec.get("paramKind") is not None)
+    _check_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions", known)
+    _check_variables(errors, spec.get("variables") or [], "spec.variables")
+    return known
 
 
 def _check_param_kind(errors: Errors, kind: Object | None, path: str) -> None:
@@ -302,14 +307,8 @@ def _check_validation(errors: Errors, validation: Object, path: str) -> None:
 def check_policy_binding(errors: Errors, item: Object) -> None:
     """A ValidatingAdmissionPolicyBinding."""
     spec = item.get("spec") or {}
-    name, actions = spec.get("policyName", ""), spec.get("validationActions") or []
-    if not name:
-        errors.required("spec.policyName")
-    else:
-        errors.each("spec.policyName", name, dns1123_subdomain(name))
-    reference = spec.get("paramRef")
-    if reference is not None:
-        _check_param_ref(errors, reference, "spec.paramRef")
+    check_binding_spec(errors, spec)
+    actions = spec.get("validationActions") or []
     if not actions:
         errors.required("spec.validationActions", "at least one validation action is required")
     for index, action in enumerate(actions):
@@ -321,6 +320,18 @@ def check_policy_binding(errors: Errors, item: Object) -> None:
         errors.invalid(
             "spec.validationActions", actions, message + "response and headers serves no purpose)"
         )
+
+
+def check_binding_spec(errors: Errors, spec: Object) -> None:
+    """What bindings of both kinds have in common."""
+    name = spec.get("policyName", "")
+    if not name:
+        errors.required("spec.policyName")
+    else:
+        errors.each("spec.policyName", name, dns1123_subdomain(name))
+    reference = spec.get("paramRef")
+    if reference is not None:
+        _check_param_ref(errors, reference, "spec.paramRef")
 
 
 def _check_param_ref(errors: Errors, reference: Object, path: str) -> None:
@@ -335,48 +346,3 @@ def _check_param_ref(errors: Errors, reference: Object, path: str) -> None:
         errors.required(f"{path}.parameterNotFoundAction")
     else:
         errors.one_of(f"{path}.parameterNotFoundAction", action, ("Allow", "Deny"))
-
-
-def check_api_service(errors: Errors, item: Object) -> None:
-    """An APIService."""
-    spec = item.get("spec") or {}
-    group, version, name = (
-        spec.get("group", ""),
-        spec.get("version", ""),
-        item["metadata"].get("name", ""),
-    )
-    wanted = f"{version}.{group}"
-    if name != wanted:
-        errors.invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
-    if group:
-        errors.each("spec.group", group, dns1123_subdomain(group))
-    if version:
-        errors.each("spec.version", version, dns1035_label(version))
-    for field, most in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
-        value = spec.get(field, 0)
-        if not 0 < value <= most:
-            errors.invalid(f"spec.{field}", value, f"must be positive and less than {most}")
-    _check_api_backend(errors, spec)
-
-
-def _check_api_backend(errors: Errors, spec: Object) -> None:
-    service = spec.get("service")
-    if service is None:
-        if spec.get("caBundle"):
-            errors.invalid(
-                "spec.caBundle",
-                f"{len(spec['caBundle'])} bytes",
-                "local APIServices may not have a caBundle",
-            )
-        if spec.get("insecureSkipTLSVerify"):
-            message = "local APIServices may not have insecureSkipTLSVerify"
-            errors.invalid("spec.insecureSkipTLSVerify", True, message)
-        return
-    for field in ("namespace", "name"):
-        if not service.get(field):
-            errors.required(f"spec.service.{field}")
-        elif field == "namespace":
-            errors.each("spec.service.namespace", service[field], dns1123_label(service[field]))
-    if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
-        message = "may not be true if caBundle is present"
-        errors.invalid("spec.insecureSkipTLSVerify", True, message)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation import (
     admission,
+    api_services,
     apps,
     batch,
     extensions,
     flowcontrol,
+    mutations,
     networking,
     policy,
     rbac,
@@ -132,7 +134,11 @@ RULES: dict[tuple[str, str], Rules] = {
     (_ADMISSION, "ValidatingWebhookConfiguration"): Rules(admission.check_webhooks(mutating=False)),
     (_ADMISSION, "ValidatingAdmissionPolicy"): Rules(admission.check_policy),
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): Rules(admission.check_policy_binding),
-    ("apiregistration.k8s.io", "APIService"): Rules(admission.check_api_service, name=path_segment),
+    (_ADMISSION, "MutatingAdmissionPolicy"): Rules(mutations.check_mutating_policy),
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): Rules(mutations.check_mutating_binding),
+    ("apiregistration.k8s.io", "APIService"): Rules(
+        api_services.check_api_service, name=path_segment
+    ),
     ("apiextensions.k8s.io", "CustomResourceDefinition"): Rules(
         extensions.check_definition, extensions.check_definition_update
     ),

@@ -41,6 +41,7 @@ from kubeinstall.apiserver.admission.pods import (
     RuntimeClass,
     TaintNodesByCondition,
 )
+from kubeinstall.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
 from kubeinstall.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from kubeinstall.apiserver.admission.quota import ResourceQuota
 from kubeinstall.apiserver.admission.security import PodSecurity
@@ -236,6 +237,7 @@ def _factories(
         "CertificateSubjectRestriction": CertificateSubjectRestriction,
         "DefaultIngressClass": lambda: DefaultIngressClass(registry),
         "DenyServiceExternalIPs": DenyServiceExternalIPs,
+        "MutatingAdmissionPolicy": lambda: MutatingAdmissionPolicy(registry, authorizer),
         "MutatingAdmissionWebhook": lambda: MutatingAdmissionWebhook(registry, authorizer),
         "ValidatingAdmissionPolicy": lambda: ValidatingAdmissionPolicy(registry, authorizer),
         "ValidatingAdmissionWebhook": lambda: ValidatingAdmissionWebhook(registry, authorizer),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +60,7 @@ class Policy:
 
     def findings(self, values: Object, budget: Budget) -> list[Finding]:
         """What does not hold, in order."""
-        values = {**values, "variables": self._lazy(values)}
+        values = {**values, "variables": self.lazy(values)}
         found = []
         for validation in self.validations:
             finding = _judge(validation, values, budget)
@@ -67,7 +68,8 @@ class Policy:
                 found.append(finding)
         return found
 
-    def _lazy(self, values: Object) -> _Variables:
+    def lazy(self, values: Object) -> dict[str, Any]:
+        """The value of `variables`: each is computed when it is first used."""
         variables = _Variables()
         scope = {**values, "variables": variables}
 
@@ -130,8 +132,8 @@ def compile_policy(obj: Object) -> Policy:
     return policy
 
 
-def _compile(policy: Policy, spec: Object) -> None:
-    known = policy_variables(params=policy.param_kind is not None)
+def compile_common(policy: Policy, spec: Object, known: Mapping[str, Type]) -> Mapping[str, Type]:
+    """Compile conditions and variables; all that the other expressions know. Raises `CompileError`."""
     for one in spec.get("matchConditions") or []:
         policy.conditions.append(
             (one.get("name", ""), compile_expression(one["expression"], known))
@@ -141,7 +143,12 @@ def _compile(policy: Policy, spec: Object) -> None:
         program = compile_expression(one["expression"], with_variables(known, fields))
         policy.variables.append((one["name"], program))
         fields[one["name"]] = program.type
-    everything = with_variables(known, fields)
+    return with_variables(known, fields)
+
+
+def _compile(policy: Policy, spec: Object) -> None:
+    known = policy_variables(params=policy.param_kind is not None)
+    everything = compile_common(policy, spec, known)
     for one in spec.get("validations") or []:
         text = one.get("messageExpression")
         message = compile_expression(text, everything) if text else None

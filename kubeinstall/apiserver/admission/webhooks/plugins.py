@@ -7,11 +7,9 @@ import contextlib
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from kubeinstall.api import codec, defaults
 from kubeinstall.api.patch import json_patch
 from kubeinstall.api.patch.jsonpatch import PatchFailed
 from kubeinstall.api.types import Object
-from kubeinstall.apiserver import wire
 from kubeinstall.apiserver.admission.plugin import Plugin
 from kubeinstall.apiserver.admission.webhooks import review
 from kubeinstall.apiserver.admission.webhooks.client import CallFailed, WebhookClient
@@ -23,6 +21,7 @@ from kubeinstall.apiserver.admission.webhooks.matching import (
     is_configuration,
     see,
 )
+from kubeinstall.apiserver.admission.webhooks.settling import settled
 from kubeinstall.apiserver.interfaces import Authorizer
 from kubeinstall.apiserver.registry import Registry
 from kubeinstall.apiserver.request import AdmissionAttributes
@@ -171,7 +170,7 @@ class MutatingAdmissionWebhook(_Webhooks):
         if not isinstance(changed, dict):
             raise internal("the patched object is no JSON object")
         try:
-            attributes.object = _settled(attributes, seen, changed)
+            attributes.object = settled(attributes, seen, changed)
         except StatusError as error:
             raise internal(error.message) from error
 
@@ -180,27 +179,6 @@ def _copied(obj: Object | None) -> Object | None:
     import copy
 
     return copy.deepcopy(obj)
-
-
-def _settled(attributes: AdmissionAttributes, seen: Seen, changed: Object) -> Object:
-    """A patched object as the engine keeps it: typed, defaulted, of the storage version."""
-    served, current = seen.served, attributes.object or {}
-    if attributes.subresource == "scale":
-        from kubeinstall.apiserver.handlers.scale import with_replicas
-
-        replicas = (changed.get("spec") or {}).get("replicas", 0)
-        return with_replicas(served.storage, current, replicas)
-    if seen.kind.kind != served.resource.kind or not served.stored:
-        return {
-            **changed,
-            **{key: current[key] for key in ("kind", "apiVersion") if key in current},
-        }
-    resource = served.resource
-    if resource.custom is not None:
-        resource.custom.prune(changed)
-    new = codec.normalize(resource, changed)
-    defaults.apply(resource, new)
-    return wire.to_storage(served, new)
 
 
 class ValidatingAdmissionWebhook(_Webhooks):
