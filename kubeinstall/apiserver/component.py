@@ -147,7 +147,7 @@ class APIServer(Component[ApiServerSettings]):
             authn.build(settings, registry),
             authorizer,
             admission.build(settings, registry, authorizer),
-            hooks.build(settings, registry),
+            hooks.build(settings, registry, store),
         )
         engine.admission, engine.hooks = services.admission, services.hooks
         metrics = Metrics(self.context.metrics)

@@ -1,7 +1,7 @@
 """What the server core calls in the packages around it, and how it makes them.
 
 Each package below has `build(settings, registry)`, called once at start in this order:
-`authn.build -> Authenticator`, `authz.build -> Authorizer`, `hooks.build -> {(group, plural): Hooks}`,
+`authn.build -> Authenticator`, `authz.build -> Authorizer`, `hooks.build(…, store) -> {(group, plural): Hooks}`,
 `admission.build(settings, registry, authorizer) -> AdmissionChain`; each authenticated request then passes
 `authn.impersonate(authorizer, user, headers) -> User` (raises `Forbidden`, `InternalError`);
 `authz.forbidden(attributes, decision)` makes the 403 answer. Then `bootstrap.ensure(services)` is
@@ -85,15 +85,19 @@ class Hooks(Protocol):
 
     async def before_create(self, registry: Registry, obj: Object, dry_run: bool) -> None:
         """Upstream's BeginCreate: after mutating admission and the strategy's preparation, BEFORE
-        validation, so that validation sees what was filled in (cluster IPs). When anything after
-        it fails, and after a dry run, `rollback_create` is called."""
+        validation, so that validation sees what was filled in (cluster IPs). A dry run must take
+        nothing; when anything after another one fails, `rollback_create` is called."""
         ...
 
     async def before_update(
         self, registry: Registry, new: Object, old: Object, dry_run: bool
     ) -> None:
-        """Upstream's BeginUpdate: before validation; may fill fields in. When anything after it
-        fails, and after a dry run, `rollback_update` is called."""
+        """Upstream's BeginUpdate: before validation; may fill fields in. A dry run must take
+        nothing; when anything after another one fails, `rollback_update` is called."""
+        ...
+
+    async def after_update(self, registry: Registry, new: Object, old: Object) -> None:
+        """Once the update is in the store: release what the object no longer has."""
         ...
 
     async def after_delete(self, registry: Registry, obj: Object) -> None:

@@ -38,6 +38,7 @@ async def test_ports_addresses_and_quotas(tmp_path: Path) -> None:
         ):
             here, there = Http(first, one, "default"), Http(second, two, "default")
             await _node_ports(here, there)
+            await _node_ports_at_once(here, there)
             await _addresses(here, there)
             await _quotas(here, there)
         await asyncio.sleep(0.05)
@@ -55,6 +56,43 @@ async def _node_ports(here: Http, there: Http) -> None:
         assert (await here("DELETE", f"{SERVICES}/a{number}")).status == 200
         free = await there("POST", SERVICES, service(f"b{number}", type="NodePort", port=port))
         assert free.status == 201, free.body
+
+
+async def _node_ports_at_once(here: Http, there: Http) -> None:
+    """Of two that claim the same port at the same instant exactly one comes to be; health checks' ports too."""
+    for number in range(20):
+        port = 30300 + number
+        names = [(here, f"c{number}"), (there, f"d{number}")]
+        made = await asyncio.gather(
+            *(
+                http("POST", SERVICES, service(name, type="NodePort", port=port))
+                for http, name in names
+            )
+        )
+        assert sorted(answer.status for answer in made) == [201, 422], [a.body for a in made]
+        refused = next(answer for answer in made if answer.status == 422)
+        assert "provided port is already allocated" in refused.body["message"]
+    fields = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    for number in range(10):
+        port = 30400 + number
+        names = [(here, f"e{number}"), (there, f"f{number}")]
+        made = await asyncio.gather(
+            *(
+                http("POST", SERVICES, service(name, healthCheckNodePort=port, **fields))
+                for http, name in names
+            )
+        )
+        assert sorted(answer.status for answer in made) == [201, 500], [a.body for a in made]
+    # Given at once, too, by updates.
+    free = {"spec": {"ports": [{"port": 80, "nodePort": 30500}]}}
+    merge = {"Content_Type": "application/merge-patch+json"}
+    holders = [item["metadata"]["name"] for item in (await here("GET", SERVICES)).body["items"]]
+    two = [name for name in holders if name[0] in "cd"][:2]
+    done = await asyncio.gather(
+        here("PATCH", f"{SERVICES}/{two[0]}", free, **merge),
+        there("PATCH", f"{SERVICES}/{two[1]}", free, **merge),
+    )
+    assert sorted(answer.status for answer in done) == [200, 422], [a.body for a in done]
 
 
 async def _addresses(here: Http, there: Http) -> None:

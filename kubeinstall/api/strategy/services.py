@@ -90,7 +90,7 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
         if same(spec, before, "clusterIP", "clusterIPs"):
             for name in ("clusterIP", "clusterIPs"):
                 spec.pop(name, None)
-        _drop_same(spec, before, "ipFamilies", "ipFamilyPolicy")
+        _drop_same(spec, before, "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
     external = _type(before) in _EXTERNAL and _type(spec) not in _EXTERNAL
     if external and _node_ports(spec) <= _node_ports(before):
         for port in spec.get("ports") or ():

@@ -17,7 +17,7 @@ from kubeinstall.errors import KubeinstallError
 
 _log = structlog.get_logger(__name__)
 _KEEP_SECONDS = 10.0
-_REPAIR_SECONDS = 600.0
+_REPAIR_SECONDS = 180.0  # upstream's port allocator
 
 
 async def ensure(services: Services) -> None:
@@ -37,7 +37,7 @@ async def ensure(services: Services) -> None:
 
 async def keep(services: Services) -> None:
     """Put back what nobody should have deleted, until cancelled: upstream's controllers for the
-    system namespaces and for the `kubernetes` service, and its repair of cluster IPs."""
+    system namespaces and for the `kubernetes` service, and its repair of cluster IPs and ports."""
     next_repair = time.monotonic() + _REPAIR_SECONDS
     while True:
         await asyncio.sleep(_KEEP_SECONDS)

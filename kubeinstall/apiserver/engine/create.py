@@ -72,10 +72,9 @@ async def _create_once(
     try:
         result = await _validate_and_store(engine, served, obj, write, attributes)
     except BaseException:
-        await hooks.rollback_create(engine.registry, obj)
+        if not write.dry_run:
+            await hooks.rollback_create(engine.registry, obj)
         raise
-    if write.dry_run:
-        await hooks.rollback_create(engine.registry, obj)
     return result
 
 

@@ -159,10 +159,9 @@ async def _replace(
     try:
         result = await _validate_and_store(engine, target, item, new, old, write)
     except BaseException:
-        await hooks.rollback_update(engine.registry, new, old)
+        if not write.dry_run:
+            await hooks.rollback_update(engine.registry, new, old)
         raise
-    if write.dry_run:
-        await hooks.rollback_update(engine.registry, new, old)
     return result
 
 
@@ -196,6 +195,9 @@ async def _validate_and_store(
         revision = await engine.store.update(
             prefix + target.key, stored.value, expected=item.revision, ttl=engine.ttl(served)
         )
+        hooks = engine.hooks_of(served) if not target.subresource else None
+        if hooks is not None:
+            await hooks.after_update(engine.registry, new, old)
     return await storing.result(served, stored, revision)
 
 

@@ -3,28 +3,25 @@
 As upstream's allocator does, each address in use has an IPAddress object named after it. Creating
 that object is what takes the address: the store lets only one create succeed, so several API
 servers cannot give out the same one, and a crash leaves at worst an IPAddress without a service,
-which `repair` removes.
+which `ip_repair` removes.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-import time
 from collections.abc import Iterator
 
-from kubeinstall.api import times
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
-from kubeinstall.apiserver.hooks import traits
 from kubeinstall.apiserver.registry import Registry
 from kubeinstall.errors import AlreadyExists, Conflict, KubeinstallError, NotFound
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_GROUP = "networking.k8s.io"
-_MANAGED_BY = "ipallocator.k8s.io"
+GROUP = "networking.k8s.io"
+MANAGED_BY = "ipallocator.k8s.io"
+MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
 _RANDOM_TRIES = 16
-_GRACE_SECONDS = 60.0
 #: A network larger than this is never searched whole; random tries find a free address in it.
 _MAX_SEARCH = 1 << 16
 
@@ -42,8 +39,8 @@ class ClusterIPs:
         self._ranges: dict[str, tuple[Network, ...]] = {}
         self._taken: set[str] = set()
         self._random = random.SystemRandom()
-        registry.observe(kind("servicecidrs", _GROUP), self._range_changed)
-        registry.observe(kind("ipaddresses", _GROUP), self._address_changed)
+        registry.observe(kind("servicecidrs", GROUP), self._range_changed)
+        registry.observe(kind("ipaddresses", GROUP), self._address_changed)
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -55,7 +52,7 @@ class ClusterIPs:
         for address in self._candidates(family):
             if address in self._taken:
                 continue
-            if dry_run or await self._take(service, address):
+            if dry_run or await self.take(service, address):
                 return address
         raise AllocationError("range is full")
 
@@ -68,52 +65,38 @@ class ClusterIPs:
             if dry_run:  # upstream then asks any one allocator instead of the right one
                 raise _not_in_range(text, networks[0])
             raise AllocationError("the provided network does not match the current range")
-        if address == network.network_address or (
-            address.version == 4 and address == network.broadcast_address
-        ):
+        if _is_edge(address, network):
             raise _not_in_range(text, network)
         held = str(address) in self._taken
-        if held or (not dry_run and not await self._take(service, str(address))):
+        if held or (not dry_run and not await self.take(service, str(address))):
             raise AllocationError("provided IP is already allocated")
 
     async def release(self, service: Object, text: str) -> None:
         """Give an address back, if it is this service's."""
-        resource = kind("ipaddresses", _GROUP)
+        resource = kind("ipaddresses", GROUP)
         try:
             holder = self._registry.get(resource, text)
-            if not _is_parent(holder, service):
+            if not is_parent(holder, service):
                 return
             await self._registry.delete(resource, "", text)
         except (NotFound, Conflict):
             return
-        self._taken.discard(text)
 
-    async def repair(self) -> None:
-        """Make IPAddress objects agree with services, both ways.
+    def in_range(self, text: str) -> bool:
+        """Whether the address belongs to a range as services may have it."""
+        address = ipaddress.ip_address(text)
+        network = next((n for n in self._networks() if address in n), None)
+        return network is not None and not _is_edge(address, network)
 
-        An address without a service stays for a minute: its service may be about to be stored.
+    async def take(self, service: Object, address: str) -> bool:
+        """Make the IPAddress object; False when the address is taken.
+
+        `_taken` is left to what the watch cache tells, which has seen the write by then: an address that was given
+        back a moment later would else count as taken for ever.
         """
-        services = {
-            ip: service
-            for service in self._registry.list(kind("services"))
-            for ip in traits.cluster_ips(service)
-        }
-        for holder in self._registry.list(kind("ipaddresses", _GROUP)):
-            address = holder["metadata"]["name"]
-            managed = (holder["metadata"].get("labels") or {}).get(
-                "ipaddress.kubernetes.io/managed-by"
-            )
-            if managed == _MANAGED_BY and address not in services and _is_old(holder):
-                await self._registry.delete(kind("ipaddresses", _GROUP), "", address)
-                self._taken.discard(address)
-        for address, service in services.items():
-            if address not in self._taken:
-                await self._take(service, address)
-
-    async def _take(self, service: Object, address: str) -> bool:
         metadata = service["metadata"]
         version = ipaddress.ip_address(address).version
-        resource = kind("ipaddresses", _GROUP)
+        resource = kind("ipaddresses", GROUP)
         holder: Object = {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -121,7 +104,7 @@ class ClusterIPs:
                 "name": address,
                 "labels": {
                     "ipaddress.kubernetes.io/ip-family": f"IPv{version}",
-                    "ipaddress.kubernetes.io/managed-by": _MANAGED_BY,
+                    MANAGED_BY_LABEL: MANAGED_BY,
                 },
             },
             "spec": {
@@ -135,9 +118,7 @@ class ClusterIPs:
         try:
             await self._registry.create(resource, holder)
         except AlreadyExists:
-            self._taken.add(address)
             return False
-        self._taken.add(address)
         return True
 
     def _networks(self) -> tuple[Network, ...]:
@@ -182,9 +163,11 @@ def _not_in_range(text: str, network: Network) -> AllocationError:
     )
 
 
-def _is_old(holder: Object) -> bool:
-    created = holder["metadata"].get("creationTimestamp")
-    return created is None or time.time() - times.unix(created) > _GRACE_SECONDS
+def _is_edge(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: Network) -> bool:
+    """The network's own address, and IPv4's broadcast: nobody's."""
+    return address == network.network_address or (
+        address.version == 4 and address == network.broadcast_address
+    )
 
 
 def _ready(service_cidr: Object) -> bool:
@@ -192,7 +175,8 @@ def _ready(service_cidr: Object) -> bool:
     return all(c.get("status") != "False" for c in conditions if c.get("type") == "Ready")
 
 
-def _is_parent(holder: Object, service: Object) -> bool:
+def is_parent(holder: Object, service: Object) -> bool:
+    """Whether an IPAddress says that it is this service's."""
     parent = (holder.get("spec") or {}).get("parentRef") or {}
     metadata = service["metadata"]
     return bool(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 import orjson
@@ -10,15 +9,16 @@ import structlog
 
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
-from kubeinstall.apiserver.hooks import agreement, carry_over, traits
+from kubeinstall.apiserver.hooks import agreement, traits
 from kubeinstall.apiserver.hooks.cluster_ips import AllocationError, ClusterIPs
 from kubeinstall.apiserver.hooks.ip_families import set_families
+from kubeinstall.apiserver.hooks.ip_repair import IPRepair
 from kubeinstall.apiserver.hooks.node_ports import NodePorts
+from kubeinstall.apiserver.hooks.port_repair import PortRepair
 from kubeinstall.apiserver.registry import Registry
 from kubeinstall.errors import FieldError, InternalError, Invalid, KubeinstallError, NotFound
 
 _log = structlog.get_logger(__name__)
-_MAX_RELEASES = 1024
 _DRY_RUN_PORT = 32768
 
 
@@ -29,36 +29,32 @@ class ServiceHooks:
         self._registry = registry
         self._ips = ips
         self._ports = ports
-        self._lock = asyncio.Lock()
-        self._releases: set[asyncio.Task[None]] = set()
-        registry.observe(kind("services"), self._service_changed)
+        self._repairs = (IPRepair(registry, ips), PortRepair(registry, ports))
 
     async def before_create(self, registry: Registry, obj: Object, dry_run: bool) -> None:
         """Default families, then allocate what the service needs. Raises `Invalid`."""
-        carry_over.normalize_on_create(obj)
         if not agreement.check(obj):
             return
         set_families(obj, self._ips.families)
-        async with self._lock:
-            await self._allocate(obj, None, dry_run)
+        await self._allocate(obj, None, dry_run)
 
     async def before_update(
         self, registry: Registry, new: Object, old: Object, dry_run: bool
     ) -> None:
-        """Keep what is held, allocate what is newly needed. Raises `Invalid`."""
-        carry_over.normalize_on_update(new, old)
-        carry_over.keep_allocated(new, old)
-        carry_over.drop_meaningless(new, old)
+        """Allocate what is newly needed; the strategy has kept what is held. Raises `Invalid`."""
         if not agreement.check(new, old):
             return
         set_families(new, self._ips.families, old)
-        async with self._lock:
-            await self._allocate(new, old, dry_run)
+        await self._allocate(new, old, dry_run)
+
+    async def after_update(self, registry: Registry, new: Object, old: Object) -> None:
+        """Give back what the service no longer has."""
+        addresses = set(traits.cluster_ips(old)) - set(traits.cluster_ips(new))
+        await self._give_back(old, addresses, traits.node_ports(old) - traits.node_ports(new))
 
     async def after_delete(self, registry: Registry, obj: Object) -> None:
         """Give everything back."""
-        for address in traits.cluster_ips(obj):
-            await self._ips.release(obj, address)
+        await self._give_back(obj, set(traits.cluster_ips(obj)), traits.node_ports(obj))
 
     async def rollback_create(self, registry: Registry, obj: Object) -> None:
         """Give back what `before_create` took."""
@@ -69,16 +65,51 @@ class ServiceHooks:
         await self._undo(new, old)
 
     async def repair(self) -> None:
-        """Make allocations and services agree; once at start."""
-        await self._ips.repair()
+        """Make allocations and services agree: at start, and now and then."""
+        for one in self._repairs:
+            await one.run()
 
     async def _undo(self, new: Object, old: Object | None) -> None:
-        held = set(traits.cluster_ips(old)) if old is not None else set()
-        for address in traits.cluster_ips(new):
-            if address not in held:
-                await self._ips.release(new, address)
-        ports = traits.node_ports(old) if old is not None else set()
-        self._ports.release(traits.node_ports(new) - ports)
+        addresses = set(traits.cluster_ips(new))
+        ports = traits.node_ports(new)
+        if old is not None:
+            addresses -= set(traits.cluster_ips(old))
+            ports -= traits.node_ports(old)
+        if addresses or ports:
+            stored = await self._stored(new)
+            # A write that broke off may have been carried out all the same: then they are in use.
+            addresses -= set(traits.cluster_ips(stored))
+            ports -= traits.node_ports(stored)
+        await self._give_back(new, addresses, ports)
+
+    async def _stored(self, service: Object) -> Object:
+        """The service as the datastore has it; an empty one where there is none, or another of its name."""
+        metadata = service["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        try:
+            found = await self._registry.get_live(kind("services"), name, namespace)
+        except NotFound:
+            return {}
+        except KubeinstallError as error:
+            # Better to leave both to `repair` than to give away what is in use.
+            _log.warning("allocations not given back", service=name, error=str(error))
+            return service
+        return found if found["metadata"].get("uid") == metadata.get("uid") else {}
+
+    async def _give_back(self, service: Object, addresses: set[str], ports: set[int]) -> None:
+        """What cannot be given back is found by `repair`: the write that caused this has happened."""
+        try:
+            for address in sorted(addresses):
+                await self._ips.release(service, address)
+            await self._ports.release(service, ports)
+        except KubeinstallError as error:
+            _log.warning(
+                "allocations not given back",
+                service=traits.key(service),
+                addresses=sorted(addresses),
+                ports=sorted(ports),
+                error=str(error),
+            )
 
     async def _allocate(self, new: Object, old: Object | None, dry_run: bool) -> None:
         taken: list[str] = []
@@ -87,15 +118,11 @@ class ServiceHooks:
             await self._see_other_servers(new)
         try:
             await self._allocate_ips(new, old, taken, dry_run)
-            self._allocate_ports(new, old, reserved, dry_run)
+            await self._allocate_ports(new, old, reserved, dry_run)
         except BaseException:
-            self._ports.release(reserved)
             if not dry_run:
-                for address in taken:
-                    await self._ips.release(new, address)
+                await self._give_back(new, set(taken), reserved)
             raise
-        if dry_run:
-            self._ports.release(reserved)
 
     async def _see_other_servers(self, service: Object) -> None:
         """What was acknowledged by another API server counts, though it may not be in this one's cache yet."""
@@ -132,16 +159,16 @@ class ServiceHooks:
             spec["clusterIPs"] = ips
             spec["clusterIP"] = ips[0]
 
-    def _allocate_ports(
+    async def _allocate_ports(
         self, new: Object, old: Object | None, reserved: set[int], dry_run: bool
     ) -> None:
         held = traits.node_ports(old) if old is not None else set()
         if traits.needs_node_port(new):
-            self._allocate_node_ports(new, held, reserved, dry_run)
+            await self._allocate_node_ports(new, held, reserved, dry_run)
         if traits.needs_health_check_port(new):
-            self._allocate_health_port(new, held, reserved, dry_run)
+            await self._allocate_health_port(new, held, reserved, dry_run)
 
-    def _allocate_node_ports(
+    async def _allocate_node_ports(
         self, new: Object, held: set[int], reserved: set[int], dry_run: bool
     ) -> None:
         """Ports of one number and several protocols share a node port, as upstream arranges."""
@@ -153,60 +180,47 @@ class ServiceHooks:
             if wanted:
                 if wanted not in held and wanted not in reserved:
                     try:
-                        self._ports.claim(wanted)
+                        await self._ports.claim(new, wanted, dry_run)
                     except AllocationError as error:
                         raise _invalid_port(new, position, wanted, error) from error
                     reserved.add(wanted)
             else:
-                given = next(
-                    (p for p, _ in same if (p, protocol) not in same), 0
-                ) or self._free_port("nodePort", reserved, dry_run)
-                port["nodePort"] = wanted = given
+                wanted = next((p for p, _ in same if (p, protocol) not in same), 0)
+                if not wanted:
+                    wanted = await self._free_port(new, "nodePort", reserved, dry_run)
+                port["nodePort"] = wanted
             same.append((wanted, protocol))
 
-    def _free_port(self, what: str, reserved: set[int], dry_run: bool) -> int:
+    async def _free_port(
+        self, service: Object, what: str, reserved: set[int], dry_run: bool
+    ) -> int:
         try:
             # Upstream does not search on a dry run: it answers with numbers outside the range.
-            port = max(reserved, default=_DRY_RUN_PORT) + 1 if dry_run else self._ports.allocate()
+            if dry_run:
+                port = max(reserved, default=_DRY_RUN_PORT) + 1
+            else:
+                port = await self._ports.allocate(service)
         except AllocationError as error:
             raise InternalError(f"failed to allocate a {what}: {error}") from error
         reserved.add(port)
         return port
 
-    def _allocate_health_port(
+    async def _allocate_health_port(
         self, new: Object, held: set[int], reserved: set[int], dry_run: bool
     ) -> None:
         wanted = int(new["spec"].get("healthCheckNodePort") or 0)
         if not wanted:
-            new["spec"]["healthCheckNodePort"] = self._free_port(
-                "HealthCheck NodePort", reserved, dry_run
+            new["spec"]["healthCheckNodePort"] = await self._free_port(
+                new, "HealthCheck NodePort", reserved, dry_run
             )
         elif wanted not in held:
             try:
-                self._ports.claim(wanted)
+                await self._ports.claim(new, wanted, dry_run)
             except AllocationError as error:
                 raise InternalError(
                     f"failed to allocate requested HealthCheck NodePort {wanted}: {error}"
                 ) from error
             reserved.add(wanted)
-
-    def _service_changed(self, old: Object | None, new: Object | None) -> None:
-        """An update that gave up addresses (a change to ExternalName) releases them now."""
-        if old is None or new is None:
-            return
-        gone = set(traits.cluster_ips(old)) - set(traits.cluster_ips(new))
-        if gone and len(self._releases) < _MAX_RELEASES:
-            task = asyncio.get_running_loop().create_task(self._release(old, gone))
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
-
-    async def _release(self, service: Object, addresses: set[str]) -> None:
-        for address in addresses:
-            try:
-                await self._ips.release(service, address)
-            except KubeinstallError as error:
-                # `repair` frees it at the next start.
-                _log.warning("cluster IP not released", address=address, error=str(error))
 
 
 def _invalid_ips(service: Object, ips: list[str], wanted: str, error: AllocationError) -> Invalid:

@@ -35,14 +35,6 @@ def needs_health_check_port(service: Object) -> bool:
     )
 
 
-def needs_external_policy(service: Object) -> bool:
-    """Whether `externalTrafficPolicy` means something."""
-    kind = service_type(service)
-    return kind in ("NodePort", "LoadBalancer") or (
-        kind == "ClusterIP" and bool(service["spec"].get("externalIPs"))
-    )
-
-
 def cluster_ips(service: Object) -> list[str]:
     """The real cluster IPs: empty for headless services and external names."""
     spec = service.get("spec") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
 from collections.abc import Sequence
@@ -14,7 +15,64 @@ from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.apiserver.registry import Mutate, Observer
 from kubeinstall.apiserver.request import CREATE, AdmissionAttributes, User
-from kubeinstall.errors import AlreadyExists, Conflict, NotFound
+from kubeinstall.errors import (
+    AlreadyExists,
+    Conflict,
+    KeyConflict,
+    KeyExists,
+    NotFound,
+    StoreError,
+)
+from kubeinstall.storage.store import KeyValue, Page
+
+
+class MemoryStore:
+    """The part of `storage.store.Store` that reads and writes; `fail` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, KeyValue] = {}
+        self.fail = False
+        self._revision = itertools.count(1)
+
+    async def get(self, key: str, *, revision: int = 0) -> KeyValue | None:
+        self._check()
+        return self.items.get(key)
+
+    async def scan(
+        self, prefix: str, *, revision: int = 0, limit: int = 0, start: str = ""
+    ) -> Page:
+        self._check()
+        found = [item for key, item in sorted(self.items.items()) if key.startswith(prefix)]
+        return Page(found, 0, more=False, remaining=0)
+
+    async def create(self, key: str, value: bytes, *, ttl: int = 0) -> int:
+        self._check()
+        await asyncio.sleep(0)
+        if key in self.items:
+            raise KeyExists(key)
+        revision = next(self._revision)
+        self.items[key] = KeyValue(key, value, revision, revision)
+        return revision
+
+    async def update(self, key: str, value: bytes, *, expected: int, ttl: int = 0) -> int:
+        self._guard(key, expected)
+        revision = next(self._revision)
+        self.items[key] = KeyValue(key, value, self.items[key].create_revision, revision)
+        return revision
+
+    async def delete(self, key: str, *, expected: int) -> int:
+        self._guard(key, expected)
+        del self.items[key]
+        return next(self._revision)
+
+    def _guard(self, key: str, expected: int) -> None:
+        self._check()
+        if key not in self.items or self.items[key].mod_revision != expected:
+            raise KeyConflict(key)
+
+    def _check(self) -> None:
+        if self.fail:
+            raise StoreError("the datastore does not answer")
 
 
 class MemoryRegistry:

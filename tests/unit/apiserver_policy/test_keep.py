@@ -7,7 +7,7 @@ import contextlib
 import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +22,8 @@ from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.interfaces import Services
 from kubeinstall.apiserver.peers import advertised_address
 from kubeinstall.errors import NotFound
-from tests.unit.apiserver_policy.memory import MemoryRegistry
+from kubeinstall.storage.store import Store
+from tests.unit.apiserver_policy.memory import MemoryRegistry, MemoryStore
 
 
 def settings(**flags: str) -> ApiServerSettings:
@@ -44,7 +45,7 @@ async def test_namespaces_and_service_come_back(monkeypatch: pytest.MonkeyPatch)
         Authenticator(tokens=tokens),
         Authorizer(registry),
         Chain([]),
-        hooks.build(flags, registry),
+        hooks.build(flags, registry, cast("Store", MemoryStore())),
     )
     await ensure(services)
     service = registry.get(kind("services"), "kubernetes", "default")

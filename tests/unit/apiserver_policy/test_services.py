@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+from typing import Any, cast
 
 import pytest
 
+from kubeinstall.api import strategy
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.hooks.cluster_ips import ClusterIPs
 from kubeinstall.apiserver.hooks.node_ports import NodePorts
+from kubeinstall.apiserver.hooks.port_claims import PortClaims
 from kubeinstall.apiserver.hooks.services import ServiceHooks
-from kubeinstall.errors import Invalid, NotFound
-from tests.unit.apiserver_policy.memory import MemoryRegistry
+from kubeinstall.errors import InternalError, Invalid, NotFound
+from kubeinstall.storage.store import Store
+from tests.unit.apiserver_policy.memory import MemoryRegistry, MemoryStore
 
 GROUP = "networking.k8s.io"
 
@@ -23,20 +28,45 @@ class World:
     def __init__(self, *cidrs: str, ports: range = range(30000, 32768)) -> None:
         self.registry = MemoryRegistry()
         self.ips = ClusterIPs(self.registry, cidrs or ("10.96.0.0/16",))
-        self.hooks = ServiceHooks(self.registry, self.ips, NodePorts(self.registry, ports))
+        self.store = MemoryStore()
+        self.claims = PortClaims(cast("Store", self.store))
+        nodes = NodePorts(self.registry, ports, self.claims)
+        self.hooks = ServiceHooks(self.registry, self.ips, nodes)
+
+    def beside(self, ports: range = range(30000, 32768)) -> World:
+        """Another API server on the same datastore."""
+        other = World.__new__(World)
+        other.registry, other.store, other.claims = self.registry, self.store, self.claims
+        other.ips = ClusterIPs(self.registry, ("10.96.0.0/16",))
+        nodes = NodePorts(self.registry, ports, other.claims)
+        other.hooks = ServiceHooks(self.registry, other.ips, nodes)
+        return other
 
     async def create(self, name: str, dry_run: bool = False, **spec: object) -> Object:
         obj: Object = {
-            "metadata": {"name": name, "namespace": "ns"},
+            "metadata": {"name": name, "namespace": "ns", "uid": f"uid-of-{name}"},
             "spec": {"type": "ClusterIP", "selector": {"a": "b"}, "ports": [{"port": 80}], **spec},
         }
+        strategy.prepare_create(kind("services"), obj)
         await self.hooks.before_create(self.registry, obj, dry_run)
         return obj if dry_run else self.registry.put("services", obj)
 
     async def update(self, old: Object, **spec: object) -> Object:
-        new = {"metadata": dict(old["metadata"]), "spec": {**old["spec"], **spec}}
+        new = copy.deepcopy({"metadata": old["metadata"], "spec": {**old["spec"], **spec}})
+        strategy.prepare_update(kind("services"), new, old)
         await self.hooks.before_update(self.registry, new, old, False)
-        return self.registry.put("services", new)
+        stored = self.registry.put("services", new)
+        await self.hooks.after_update(self.registry, stored, old)
+        return stored
+
+    async def delete(self, service: Object) -> None:
+        await self.registry.delete(kind("services"), "ns", service["metadata"]["name"])
+        await self.hooks.after_delete(self.registry, service)
+
+    def reasons(self) -> list[str]:
+        """Of all events, in order."""
+        events = self.registry.list(kind("events", "events.k8s.io"))
+        return [event["reason"] for event in events]
 
     def holder(self, address: str) -> Object:
         return self.registry.get(kind("ipaddresses", GROUP), address)
@@ -89,11 +119,23 @@ async def test_what_failed_or_was_tried_gives_back() -> None:
     tried = await world.create("s", dry_run=True, type="NodePort")
     with pytest.raises(NotFound):
         world.holder(tried["spec"]["clusterIP"])
-    obj: Object = {"metadata": {"name": "x", "namespace": "ns"}, "spec": {"ports": []}}
+    assert world.store.items == {}
+    obj: Object = {
+        "metadata": {"name": "x", "namespace": "ns", "uid": "x"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80}]},
+    }
     await world.hooks.before_create(world.registry, obj, False)
+    assert len(await world.claims.all()) == 1
     await world.hooks.rollback_create(world.registry, obj)
+    assert await world.claims.all() == {}
     with pytest.raises(NotFound):
         world.holder(obj["spec"]["clusterIP"])
+    # What was stored after all keeps what it has: the server only believed that the write had failed.
+    await world.hooks.before_create(world.registry, obj, False)
+    world.registry.put("services", obj)
+    await world.hooks.rollback_create(world.registry, obj)
+    assert len(await world.claims.all()) == 1
+    assert world.holder(obj["spec"]["clusterIP"])
 
 
 async def test_dry_runs_answer_with_ports_outside_the_range() -> None:
@@ -167,9 +209,9 @@ async def test_changes_of_type() -> None:
     assert "nodePort" not in plain["spec"]["ports"][0]
     outside = await world.update(plain, type="ExternalName", externalName="x.example")
     assert "clusterIP" not in outside["spec"]
-    await asyncio.sleep(0.01)
     with pytest.raises(NotFound):
         world.holder(address)
+    assert await world.claims.all() == {}
     back = await world.update(outside, type="ClusterIP")
     assert back["spec"]["clusterIP"]
 
@@ -194,6 +236,161 @@ async def test_repair() -> None:
     with pytest.raises(NotFound):
         world.holder(address)
     assert world.holder("10.96.9.9")["spec"]["parentRef"]["name"] == "t"
+
+
+async def test_of_one_port_claimed_at_once_through_two_servers_one_gets_it() -> None:
+    here = World()
+    there = here.beside()
+    wanted = [{"port": 80, "nodePort": 30777}]
+    for round_number in range(5):
+        done = await asyncio.gather(
+            here.create(f"a{round_number}", type="NodePort", ports=[dict(wanted[0])]),
+            there.create(f"b{round_number}", type="NodePort", ports=[dict(wanted[0])]),
+            return_exceptions=True,
+        )
+        refused = [one for one in done if isinstance(one, Invalid)]
+        [made] = [one for one in done if isinstance(one, dict)]
+        assert len(refused) == 1
+        assert "provided port is already allocated" in refused[0].message
+        await here.delete(made)
+    many = await asyncio.gather(
+        *((here if n % 2 else there).create(f"m{n}", type="NodePort") for n in range(60))
+    )
+    assert len({one["spec"]["ports"][0]["nodePort"] for one in many}) == 60
+
+
+async def test_of_one_health_check_port_one_service_gets_it() -> None:
+    here = World()
+    there = here.beside()
+    fields: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    done = await asyncio.gather(
+        here.create("a", healthCheckNodePort=31000, **fields),
+        there.create("b", healthCheckNodePort=31000, **fields),
+        return_exceptions=True,
+    )
+    [refused] = [one for one in done if isinstance(one, InternalError)]
+    assert "failed to allocate requested HealthCheck NodePort 31000" in refused.message
+    # The refused one keeps nothing: its node port and address are free again.
+    assert len(await here.claims.all()) == 2
+    assert len(here.registry.list(kind("ipaddresses", GROUP))) == 1
+
+
+async def test_a_dry_run_sees_claims_and_takes_nothing() -> None:
+    world = World()
+    await world.claims.take(30500, {"metadata": {"name": "under-way", "uid": "u"}})
+    with pytest.raises(Invalid, match="already allocated"):
+        await world.create(
+            "s", dry_run=True, type="NodePort", ports=[{"port": 1, "nodePort": 30500}]
+        )
+    await world.create("s", dry_run=True, type="NodePort", ports=[{"port": 1, "nodePort": 30501}])
+    assert set(await world.claims.all()) == {30500}
+
+
+async def test_ports_outside_a_range_that_was_changed_are_kept_and_told() -> None:
+    world = World()
+    old = await world.create("s", type="NodePort", ports=[{"port": 1, "nodePort": 30001}])
+    narrow = world.beside(range(31000, 31010))
+    new = await narrow.update(old, ports=[{"port": 2, "nodePort": 30001}])
+    assert new["spec"]["ports"][0]["nodePort"] == 30001
+    for _ in range(4):
+        await narrow.hooks.repair()
+    assert narrow.reasons() == ["PortOutOfRange"]
+    [event] = narrow.registry.list(kind("events", "events.k8s.io"))
+    assert event["note"] == (
+        "Port 30001 is not within the port range 31000-31009; please recreate service"
+    )
+    assert event["series"]["count"] == 4
+    assert set(await world.claims.all()) == {30001}
+    await narrow.delete(new)
+    assert await world.claims.all() == {}
+
+
+async def test_ports_that_nobody_claimed_are_claimed() -> None:
+    """Services of a version that did not claim."""
+    world = World()
+    service = await world.create("s", type="NodePort")
+    [port] = await world.claims.all()
+    world.store.items.clear()
+    await world.hooks.repair()
+    claim = (await world.claims.all())[port]
+    assert (claim.name, claim.uid) == ("s", service["metadata"]["uid"])
+    assert world.reasons() == ["PortNotAllocated"]
+    await world.hooks.repair()
+    assert world.reasons() == ["PortNotAllocated"]
+
+
+async def test_leaked_claims_are_dropped_after_three_looks() -> None:
+    world = World()
+    await world.claims.take(30900, {"metadata": {"name": "gone", "namespace": "ns", "uid": "u"}})
+    for _ in range(2):
+        await world.hooks.repair()
+        assert 30900 in await world.claims.all()
+    # Given back and taken again: another claim, which begins anew.
+    await world.claims.give_back(30900, {"metadata": {"uid": "u"}})
+    await world.claims.take(30900, {"metadata": {"name": "new", "namespace": "ns", "uid": "v"}})
+    await world.hooks.repair()
+    assert 30900 in await world.claims.all()
+    await world.hooks.repair()
+    await world.hooks.repair()
+    assert await world.claims.all() == {}
+
+
+async def test_a_claim_of_another_is_handed_to_who_has_the_port() -> None:
+    world = World()
+    service = await world.create("s", type="NodePort")
+    [port] = await world.claims.all()
+    claim = (await world.claims.all())[port]
+    await world.claims.hand_over(claim, {"metadata": {"name": "x", "uid": "other"}})
+    await world.hooks.repair()
+    assert (await world.claims.all())[port].uid == service["metadata"]["uid"]
+
+
+async def test_one_port_at_two_services_is_told() -> None:
+    world = World()
+    one = await world.create("a", type="NodePort")
+    twin = {
+        "metadata": {"name": "b", "namespace": "ns"},
+        "spec": dict(one["spec"], clusterIP="None"),
+    }
+    twin["spec"]["clusterIPs"] = ["None"]
+    world.registry.put("services", twin)
+    await world.hooks.repair()
+    assert world.reasons() == ["PortAlreadyAllocated"]
+
+
+async def test_addresses_that_are_wrong_are_told_and_mended() -> None:
+    world = World()
+    service = await world.create("s")
+    address = service["spec"]["clusterIP"]
+    holder = world.holder(address)
+    holder["spec"]["parentRef"]["name"] = "nobody"
+    world.registry.put("ipaddresses", holder, GROUP)
+    await world.hooks.repair()
+    assert world.holder(address)["spec"]["parentRef"]["name"] == "s"
+    far = {"metadata": {"name": "far", "namespace": "ns"}, "spec": {"clusterIP": "192.168.7.7"}}
+    world.registry.put("services", far)
+    await world.hooks.repair()
+    assert world.reasons() == [
+        "ClusterIPNotAllocated",
+        "ClusterIPOutOfRange",
+        "ClusterIPNotAllocated",
+    ]
+    notes = [e["note"] for e in world.registry.list(kind("events", "events.k8s.io"))]
+    assert notes[1] == (
+        "Cluster IP [IPv4]: 192.168.7.7 is not within any configured Service CIDR; please recreate service"
+    )
+
+
+async def test_a_datastore_that_fails_does_not_undo_a_delete() -> None:
+    world = World()
+    service = await world.create("s", type="NodePort")
+    world.store.fail = True
+    await world.delete(service)
+    world.store.fail = False
+    assert len(await world.claims.all()) == 1  # left to repair
+    for _ in range(3):
+        await world.hooks.repair()
+    assert await world.claims.all() == {}
 
 
 async def test_more_ranges() -> None:
