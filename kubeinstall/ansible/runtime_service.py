@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import struct
+import subprocess
 import time
 from pathlib import Path
 
@@ -22,12 +24,15 @@ from kubeinstall.ansible.services import (
 )
 from kubeinstall.ansible.textfiles import ensure_text
 from kubeinstall.errors import KubeinstallError
+from kubeinstall.pki.files import write_atomic
 
 NAME = "containerd"
 SOCKET = Path("/run/containerd/containerd.sock")
 DATA = Path("/var/lib/containerd")
 #: There while containerd's data is older than our use of it.
 KEEP_DATA = STATE / "containerd-data-was-here"
+#: How the containerd was started that ran here before ours and was stopped for it.
+REPLACED = STATE / "containerd-before.json"
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 
@@ -90,6 +95,7 @@ def _without_systemd(*, restart: bool, check: bool) -> Outcome:
             return outcome  # somebody else keeps a containerd that suits us
         outcome.add(f"stop the containerd that runs as process {owner}")
         if not check:
+            remember(owner)
             _stop(owner)
     if not ours and (DATA / "io.containerd.metadata.v1.bolt/meta.db").exists():
         # Somebody's images and containers were here before us: reset must leave them.
@@ -99,6 +105,38 @@ def _without_systemd(*, restart: bool, check: bool) -> Outcome:
     service = Service(NAME, (binary,), digest=_short(digest), notify=True)
     outcome.extend(ensure_services([service], check=check))
     return outcome
+
+
+def remember(pid: int) -> None:
+    """Note how somebody's containerd was started, so that `reset` can start it again."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+    # Where it is: what it was started by may have been found on a path that is not ours.
+    program = str(Path(f"/proc/{pid}/exe").readlink())
+    folder = str(Path(f"/proc/{pid}/cwd").readlink())
+    REPLACED.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"program": program, "command": command, "folder": folder})
+    write_atomic(REPLACED, text.encode(), 0o600)
+
+
+def replaced() -> str:
+    """The command line of the containerd that ran here before ours; empty where none did."""
+    return " ".join(json.loads(REPLACED.read_text())["command"]) if REPLACED.exists() else ""
+
+
+def start_replaced() -> None:
+    """Start it again as it was, and return when it takes connections."""
+    known = json.loads(REPLACED.read_text())
+    if socket_owner() is None:
+        # Nobody's child but init's: it outlives whoever resets the host.
+        subprocess.run(
+            ["setsid", "--fork", known["program"], *known["command"][1:]],
+            cwd=known["folder"] if Path(known["folder"]).is_dir() else "/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+    wait_for_socket()
 
 
 def _short(text: str) -> str:

@@ -22,7 +22,7 @@ from kubeinstall.ansible.etcd import CONFIG as ETCD_CONFIG
 from kubeinstall.ansible.etcd import NAME as ETCD
 from kubeinstall.ansible.kernel import restore_kernel
 from kubeinstall.ansible.outcome import Outcome
-from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA
+from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA, replaced, start_replaced
 from kubeinstall.ansible.runtime_service import NAME as CONTAINERD
 from kubeinstall.ansible.services import read_supervised, supervised, supervisor_running
 from kubeinstall.ansible.textfiles import ensure_text
@@ -220,7 +220,10 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
         if restored.changed:
             work.do("restart containerd.service", lambda: run(["systemctl", "restart", CONTAINERD]))
         return
-    if not ours or keep:
+    before = replaced()
+    if before:
+        work.do(f"start the containerd again that ran here before ({before})", start_replaced)
+    if not ours or keep or before:
         return
     for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
         work.do(f"unmount {mount}", partial(leftovers.unmount, mount))
