@@ -20,6 +20,8 @@ def service(obj: Object) -> None:
     kind = spec["type"]
     if spec["sessionAffinity"] == "ClientIP":
         _session_affinity(spec)
+    elif spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)  # what turning it off leaves behind
     for port in each(spec, "ports"):
         fill_empty(port, {"protocol": "TCP"})
         if port.get("targetPort") in (None, 0, ""):

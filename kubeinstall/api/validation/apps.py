@@ -177,10 +177,25 @@ def check_stateful_set(errors: Errors, item: Object) -> None:
     name = spec.get("serviceName", "")
     if name:
         errors.each("spec.serviceName", name, dns1123_label(name))
-    check_selector_and_template(errors, spec)
+    check_selector_and_template(errors, _with_claims(spec))
     for index, claim in enumerate(spec.get("volumeClaimTemplates") or []):
         at = f"spec.volumeClaimTemplates[{index}]"
         check_claim_spec(errors, claim.get("spec") or {}, f"{at}.spec")
+
+
+def _with_claims(spec: Object) -> Object:
+    """The spec whose template has the volumes that its pods get for the claim templates, so that mounts find them."""
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    listed = [
+        claim.get("metadata", {}).get("name") for claim in spec.get("volumeClaimTemplates") or []
+    ]
+    claims = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in listed if n]
+    if not claims:
+        return spec
+    taken = {claim["name"] for claim in claims}
+    own = [volume for volume in pod.get("volumes") or [] if volume.get("name") not in taken]
+    return {**spec, "template": {**template, "spec": {**pod, "volumes": [*own, *claims]}}}
 
 
 def _check_stateful_strategy(errors: Errors, strategy: Object, path: str) -> None:

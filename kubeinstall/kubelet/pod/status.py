@@ -67,7 +67,9 @@ def make_status(
     phase = verdict.phase if verdict else pod_phase(pod, statuses, init_statuses, terminal=terminal)
     if previous.get("phase") in ("Succeeded", "Failed"):
         phase = previous["phase"]  # a terminal phase is never left
-    kept = [c for c in previous.get("conditions") or [] if c["type"] not in OWNED]
+    # Conditions of others are whatever the API has now (readiness gates, DisruptionTarget), not what was reported last.
+    theirs = (pod.get("status") or {}).get("conditions") or []
+    kept = [dict(c) for c in theirs if c["type"] not in OWNED]
     conditions = make_conditions(pod, phase, statuses, init_statuses, runtime, kept)
     generation = pod["metadata"].get("generation")
     fresh = with_times(conditions, previous.get("conditions") or [], now(), generation)

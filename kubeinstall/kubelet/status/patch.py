@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubeinstall.api.types import Object
+from kubeinstall.kubelet.pod.conditions import OWNED
 
 _MERGED_LISTS = {"podIPs": "ip", "hostIPs": "ip"}
 
@@ -10,7 +11,7 @@ _MERGED_LISTS = {"podIPs": "ip", "hostIPs": "ip"}
 def status_patch(uid: str, old: Object, new: Object) -> Object | None:
     """A patch for `pods/status`, bound to the pod's uid; None where nothing differs.
 
-    Conditions merge by type, so that those of others are left alone; other lists are replaced whole.
+    Conditions merge by type, and those of others are left alone; other lists are replaced whole.
     """
     changes: Object = {}
     for name in {*old, *new}:
@@ -44,7 +45,8 @@ def _conditions(before: list[Object], after: list[Object]) -> list[Object]:
         elif _content(old) != _content(condition):
             gone = dict.fromkeys(old.keys() - condition.keys())
             made.append({**gone, **condition})
-    made += [{"type": kind, "$patch": "delete"} for kind in known]
+    # Those of others stay: what this node has not seen yet must not be undone by it.
+    made += [{"type": kind, "$patch": "delete"} for kind in known if kind in OWNED]
     return made
 
 

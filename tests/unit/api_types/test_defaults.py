@@ -143,6 +143,15 @@ def test_host_network_ports_and_account_names() -> None:
     assert spec["serviceAccountName"] == spec["serviceAccount"] == "old"
 
 
+def test_session_affinity_turned_off_leaves_nothing() -> None:
+    config = {"clientIP": {"timeoutSeconds": 5}}
+    spec = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": config, "ports": [{"port": 1}]}
+    on = _defaulted("", "v1", "services", {"spec": dict(spec)})
+    assert on["spec"]["sessionAffinityConfig"] == config
+    off = _defaulted("", "v1", "services", {"spec": {**spec, "sessionAffinity": "None"}})
+    assert "sessionAffinityConfig" not in off["spec"]
+
+
 def test_stateful_set() -> None:
     spec = _defaulted(
         "apps", "v1", "statefulsets", {"spec": {"volumeClaimTemplates": [{"spec": {}}]}}

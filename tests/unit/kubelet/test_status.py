@@ -113,9 +113,27 @@ def test_readiness_gates() -> None:
     missing = report(made, runtime(status()))
     assert conditions(missing)["Ready"] == ("False", "ReadinessGatesNotReady")
     gate = {"type": "x", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    there = report(made, runtime(status()), {"conditions": [gate]})
+    there = report({**made, "status": {"conditions": [gate]}}, runtime(status()))
     assert conditions(there)["Ready"] == ("True", "")
     assert gate in there["conditions"]
+
+
+def test_what_others_said_is_taken_from_the_api_not_from_the_last_report() -> None:
+    stale = {"type": "x", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    made = pod(readinessGates=[{"conditionType": "x"}])
+    fresh = {**made, "status": {"conditions": [{**stale, "status": "False"}]}}
+    there = report(fresh, runtime(status()), {"conditions": [stale]})
+    assert conditions(there)["Ready"] == ("False", "ReadinessGatesNotReady")
+    assert conditions(there)["x"] == ("False", "")
+
+
+def test_a_patch_leaves_the_conditions_of_others() -> None:
+    old = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    assert status_patch("u", old, {"conditions": []}) is None
+    own = {"conditions": [{"type": "PodResizePending", "status": "True"}]}
+    gone = status_patch("u", own, {"conditions": []})
+    assert gone is not None
+    assert gone["status"] == {"conditions": [{"type": "PodResizePending", "$patch": "delete"}]}
 
 
 def test_a_lost_container_is_said_to_be_lost() -> None:

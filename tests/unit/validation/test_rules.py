@@ -205,6 +205,22 @@ def test_a_pod_may_change_its_image_and_little_else() -> None:
     assert '+      "workingDir": "/x"' in error
 
 
+def test_a_stateful_set_mounts_its_claim_templates() -> None:
+    good = changed("statefulsets", "spec.serviceName", "s")
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "volumeMode": "Filesystem",
+    }
+    good["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": claim}]
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    good["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = mounts
+    assert validate_create(resource_of("statefulsets"), good) == []
+    mounts[0]["name"] = "other"
+    (error,) = validate_create(resource_of("statefulsets"), good)
+    assert error.path == "spec.template.spec.containers[0].volumeMounts[0].name"
+
+
 def test_selectors_are_immutable() -> None:
     new = {"matchLabels": {"a": "b", "c": "d"}}
     errors = updated("deployments", "spec.selector", new)
