@@ -16,6 +16,7 @@ from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.core import Core
 from kubeinstall.apiserver.custom import CustomResources
 from kubeinstall.apiserver.engine import Engine
+from kubeinstall.apiserver.fairness import Conditions, Fairness
 from kubeinstall.apiserver.http import HttpServer
 from kubeinstall.apiserver.http.tls import server_context
 from kubeinstall.apiserver.interfaces import Services
@@ -91,6 +92,10 @@ class APIServer(Component[ApiServerSettings]):
                 run_guarded(checking.run(), "policy-types", self.log), name="policy-types"
             )
             self._aggregate(tasks, core)
+            conditions = Conditions(core.engine.registry, self.log)
+            tasks.create_task(
+                run_guarded(conditions.run(), "flow-control", self.log), name="flow-control"
+            )
             self.context.ready()
             tasks.create_task(run_guarded(peers.run(), "peers", self.log), name="peers")
             self.log.info("Serving", port=self.port)
@@ -152,6 +157,9 @@ class APIServer(Component[ApiServerSettings]):
         engine.admission, engine.hooks = services.admission, services.hooks
         metrics = Metrics(self.context.metrics)
         metrics.watch_cache(cacher)
+        seats = settings.max_requests_inflight + settings.max_mutating_requests_inflight
+        fairness = Fairness(registry, seats)
+        metrics.watch_fairness(fairness)
         self._add_checks(store)
         return Core(
             settings,
@@ -166,6 +174,7 @@ class APIServer(Component[ApiServerSettings]):
             self.context.health,
             Aggregation(registry, catalog),
             Transport(settings, registry),
+            fairness,
         )
 
     def _add_checks(self, store: Store) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubeinstall.apiserver.aggregation.transport import Transport
     from kubeinstall.apiserver.config import ApiServerSettings
     from kubeinstall.apiserver.engine import Engine
+    from kubeinstall.apiserver.fairness import Fairness
     from kubeinstall.apiserver.interfaces import Services
     from kubeinstall.apiserver.metrics import Metrics
     from kubeinstall.apiserver.proxy.kubelets import Kubelets
@@ -41,6 +42,7 @@ class Core:
     health: Health
     aggregation: Aggregation
     transport: Transport
+    fairness: Fairness
     #: Held while a large document is built.
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from kubeinstall.apiserver.fairness import Fairness
 from kubeinstall.storage.cache import Cacher
 
 _SECONDS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2, 3, 5, 10, 15, 30, 60)
@@ -70,9 +71,70 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
+    def watch_fairness(self, fairness: Fairness) -> None:
+        """Show the state of priority levels when asked."""
+        self.registry.register(_FlowCollector(fairness))
+
     def watch_cache(self, cacher: Cacher) -> None:
         """Show the state of the watch cache when asked."""
         self.registry.register(_CacheCollector(cacher))
+
+
+class _FlowCollector(Collector):
+    """Seats and queues of priority levels, read when scraped."""
+
+    def __init__(self, fairness: Fairness) -> None:
+        self._fairness = fairness
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Of prometheus_client's collectors."""
+        prefix = "apiserver_flowcontrol"
+        families = (
+            (
+                GaugeMetricFamily(
+                    f"{prefix}_current_executing_requests",
+                    "Number of requests in the execution stage.",
+                    labels=["priority_level"],
+                ),
+                "executing",
+            ),
+            (
+                GaugeMetricFamily(
+                    f"{prefix}_current_inqueue_requests",
+                    "Number of requests currently pending in queues.",
+                    labels=["priority_level"],
+                ),
+                "waiting",
+            ),
+            (
+                GaugeMetricFamily(
+                    f"{prefix}_nominal_limit_seats",
+                    "Nominal number of execution seats configured for each priority level.",
+                    labels=["priority_level"],
+                ),
+                "nominal",
+            ),
+            (
+                CounterMetricFamily(
+                    f"{prefix}_dispatched_requests",
+                    "Number of requests executed.",
+                    labels=["priority_level"],
+                ),
+                "dispatched",
+            ),
+            (
+                CounterMetricFamily(
+                    f"{prefix}_rejected_requests",
+                    "Number of requests rejected.",
+                    labels=["priority_level"],
+                ),
+                "rejected",
+            ),
+        )
+        for family, field in families:
+            for name, level in self._fairness.levels.items():
+                family.add_metric([name], getattr(level, field))
+            yield family
 
 
 class _CacheCollector(Collector):

@@ -14,17 +14,19 @@ from kubeinstall.api.names import new_uid
 from kubeinstall.apiserver import authn, authz
 from kubeinstall.apiserver.aggregation.forward import forward
 from kubeinstall.apiserver.core import Call, Core
+from kubeinstall.apiserver.fairness import Rejected
+from kubeinstall.apiserver.fairness.levels import Level
 from kubeinstall.apiserver.http import Exchange
 from kubeinstall.apiserver.negotiate import Output, negotiate
 from kubeinstall.apiserver.plain import serve_plain
-from kubeinstall.apiserver.request import MASTERS_GROUP, RequestInfo, User, parse_request
+from kubeinstall.apiserver.request import RequestInfo, User, parse_request
 from kubeinstall.apiserver.respond import send_error, unknown_path, unknown_route
 from kubeinstall.apiserver.router import dispatch
 from kubeinstall.apiserver.subresources import HANDLERS
 from kubeinstall.errors import InternalError, StatusError, StoreError, Timeout
 
 _READS = frozenset({"get", "list"})
-#: Streams: outside of the limits and the timeout.
+#: Streams: outside of priority and fairness and of the timeout.
 _LONG_SUBRESOURCES = frozenset({"attach", "exec", "proxy", "log", "portforward"})
 _IMPERSONATE = "impersonate-"
 _UNCACHED = ("Authorization", "Sec-WebSocket-Protocol")
@@ -38,6 +40,9 @@ class Pipeline:
         self._log = log
         self._reading = 0
         self._writing = 0
+        #: Where requests stand before there are any schemas.
+        self._unlimited = Level("", lambda _level: 0)
+        self._unlimited.exempt = True
         #: Set while the server ends: what is new is sent elsewhere.
         self.refusing = False
         self._idle = asyncio.Event()
@@ -99,6 +104,8 @@ class Pipeline:
             await self._serve(exchange, info)
         except StatusError as error:
             self._fail(exchange, error)
+        except Rejected:
+            self._reject(exchange, "readOnly" if info.verb in _READS else "mutating")
         except StoreError as error:
             self._log.error("Datastore failed", path=exchange.path, error=str(error))
             self._fail(exchange, InternalError(f"Internal error occurred: {error}"))
@@ -135,23 +142,38 @@ class Pipeline:
         user = await self._authenticate(exchange)
         if any(name[:12].lower() == _IMPERSONATE for name in exchange.headers):
             user = authn.impersonate(self._core.services.authorizer, user, exchange.headers)
-        if _is_long(info):
+        if _is_stream(info):
             await self._authorized(exchange, info, user)
             return
+        level = await self._seat(exchange, info, user)
+        if info.verb == "watch":
+            # A watch costs while it begins; what it is sent later costs its writers.
+            level.leave()
+            await self._authorized(exchange, info, user)
+            return
+        try:
+            await self._counted(exchange, info, user)
+        finally:
+            level.leave()
+
+    async def _seat(self, exchange: Exchange, info: RequestInfo, user: User) -> Level:
+        """A seat of the request's priority level, waited for where there is none. Raises `Rejected`."""
+        flow = self._core.fairness.flow(user, info)
+        if flow is None:
+            return self._unlimited
+        exchange.flow = flow.headers
+        if not flow.level.take():
+            # As upstream: a quarter of the time that the request has.
+            await flow.level.wait(f"{flow.schema}/{flow.name}", self._timeout / 4)
+        return flow.level
+
+    async def _counted(self, exchange: Exchange, info: RequestInfo, user: User) -> None:
         if info.verb in _READS or not info.is_resource:
-            if self._reading >= self._core.settings.max_requests_inflight and not _exempt(user):
-                self._reject(exchange, "readOnly")
-                return
             self._reading += 1
             try:
                 await self._authorized(exchange, info, user)
             finally:
                 self._reading -= 1
-            return
-        if self._writing >= self._core.settings.max_mutating_requests_inflight and not _exempt(
-            user
-        ):
-            self._reject(exchange, "mutating")
             return
         self._writing += 1
         try:
@@ -254,13 +276,13 @@ _METRIC_VERBS = {
 }
 
 
-def _exempt(user: User) -> bool:
-    return MASTERS_GROUP in user.groups
-
-
 def _is_health(path: str) -> bool:
     return path.split("/", 2)[1] in ("healthz", "livez", "readyz")
 
 
+def _is_stream(info: RequestInfo) -> bool:
+    return info.verb == "proxy" or info.subresource in _LONG_SUBRESOURCES
+
+
 def _is_long(info: RequestInfo) -> bool:
-    return info.verb in ("watch", "proxy") or info.subresource in _LONG_SUBRESOURCES
+    return info.verb == "watch" or _is_stream(info)

@@ -16,7 +16,7 @@ from kubeinstall.apiserver.registry import Registry
 from kubeinstall.errors import AlreadyExists, NotFound
 
 _PRODUCER = "api-priority-and-fairness-config-producer-v1"
-_CONSUMER = "api-priority-and-fairness-config-consumer-v1"
+CONSUMER = "api-priority-and-fairness-config-consumer-v1"
 AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
 _GROUP = "flowcontrol.apiserver.k8s.io"
 _ALL_RESOURCES: Object = {
@@ -37,7 +37,10 @@ async def ensure_flow_control(registry: Registry) -> None:
         await _reconcile(registry, "prioritylevelconfigurations", name, spec)
     for name, spec in flow_schemas().items():
         await _reconcile(registry, "flowschemas", name, spec)
-        await _mark_found(registry, name, spec["priorityLevelConfiguration"]["name"])
+        resource = kind("flowschemas", _GROUP)
+        config = dangling(registry, registry.get(resource, name))
+        if config is not None:
+            await registry.apply(resource, config, manager=CONSUMER, subresource="status")
 
 
 def priority_levels() -> dict[str, Object]:
@@ -164,6 +167,7 @@ async def _reconcile(registry: Registry, plural: str, name: str, spec: Object) -
         except AlreadyExists:
             return
         return
+    spec = _wanted(present, spec)
     if _untouched(present) and present.get("spec") != spec:
 
         def mutate(current: Object) -> Object | None:
@@ -175,29 +179,54 @@ async def _reconcile(registry: Registry, plural: str, name: str, spec: Object) -
         await registry.update(resource, "", name, mutate, manager=_PRODUCER)
 
 
+def _wanted(present: Object, spec: Object) -> Object:
+    """The spec to keep: how much the exempt level lends is the administrator's to say."""
+    if spec.get("type") != "Exempt":
+        return spec
+    return {**spec, "exempt": (present.get("spec") or {}).get("exempt") or spec["exempt"]}
+
+
 def _untouched(present: Object) -> bool:
+    """Whether the spec is ours to keep: mandatory objects always are."""
+    if present["metadata"]["name"] in ("exempt", "catch-all"):
+        return True
     return (present["metadata"].get("annotations") or {}).get(AUTOUPDATE) == "true"
 
 
-async def _mark_found(registry: Registry, name: str, level: str) -> None:
-    """Say in the status that the priority level exists, as upstream's config consumer does."""
+def level_of(schema: Object) -> str:
+    """The name of the priority level that a FlowSchema wants."""
+    spec = schema.get("spec") or {}
+    return str((spec.get("priorityLevelConfiguration") or {}).get("name", ""))
 
-    resource = kind("flowschemas", _GROUP)
-    conditions = (registry.get(resource, name).get("status") or {}).get("conditions") or []
-    if any(c.get("type") == "Dangling" and c.get("status") == "False" for c in conditions):
-        return
+
+def dangling(registry: Registry, schema: Object) -> Object | None:
+    """What to apply to the status of a FlowSchema; None where it is said already."""
+    level = level_of(schema)
+    try:
+        registry.get(kind("prioritylevelconfigurations", _GROUP), level)
+    except NotFound:
+        status, reason, end = "True", "NotFound", "but there is no such object"
+    else:
+        status, reason, end = "False", "Found", "and it exists"
+    message = (
+        f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" {end}'
+    )
+    conditions = (schema.get("status") or {}).get("conditions") or []
+    known: Object = next((c for c in conditions if c.get("type") == "Dangling"), {})
+    if (known.get("status"), known.get("message")) == (status, message):
+        return None
+    since = known.get("lastTransitionTime") if known.get("status") == status else times.now()
     condition = {
         "type": "Dangling",
-        "status": "False",
-        "lastTransitionTime": times.now(),
-        "reason": "Found",
-        "message": "This FlowSchema references the PriorityLevelConfiguration object "
-        f'named "{level}" and it exists',
+        "status": status,
+        "lastTransitionTime": since,
+        "reason": reason,
+        "message": message,
     }
-    config = {
+    resource = kind("flowschemas", _GROUP)
+    return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"name": name},
+        "metadata": {"name": schema["metadata"]["name"]},
         "status": {"conditions": [condition]},
     }
-    await registry.apply(resource, config, manager=_CONSUMER, subresource="status")

@@ -116,6 +116,7 @@ class Exchange:
         "_request",
         "audit_id",
         "connection",
+        "flow",
         "headers",
         "method",
         "params",
@@ -155,6 +156,8 @@ class Exchange:
                     self.query[key] = value
         self.status = 0
         self.audit_id = ""
+        #: Header lines that tell the priority and fairness of the request, each with its line end.
+        self.flow = ""
         self.warnings: list[str] = []
 
     @property
@@ -283,7 +286,7 @@ class Exchange:
         own = any(name == "Cache-Control" for name, _ in headers)
         text = "" if own else "Cache-Control: no-cache, private\r\n"
         if self.audit_id:
-            text = f"Audit-Id: {self.audit_id}\r\n{text}"
+            text = f"Audit-Id: {self.audit_id}\r\n{text}{self.flow}"
         if content_type:
             text += f"Content-Type: {content_type}\r\n"
         for warning in dict.fromkeys(self.warnings):
