@@ -143,7 +143,7 @@ def _client_authority(config: Path) -> bytes:
 def runtime_id() -> str:
     """Which runtime archive this is (its folder's name); empty for an ordinary installation."""
     prefix = Path(sys.prefix).resolve()
-    return prefix.name if prefix.parent == paths.RUNTIMES else ""
+    return prefix.name if prefix.parent in paths.UNPACKED else ""
 
 
 def _make_directories() -> None:

@@ -33,9 +33,12 @@ def ensure_nodes(wanted: Mapping[str, Object], *, check: bool, seconds: float = 
 
     async def work(client: ApiClient) -> Outcome:
         outcome = Outcome()
-        nodes = await _ready(client, wanted, 0 if check else seconds, outcome)
+        nodes = await (_there(client) if check else _ready(client, wanted, seconds, outcome))
         for name, marks in wanted.items():
-            outcome.extend(await _mark(client, nodes[name], marks, check=check))
+            if name in nodes:
+                outcome.extend(await _mark(client, nodes[name], marks, check=check))
+            else:  # only in a dry run: it would be there by now
+                outcome.add(f"mark node {name}")
         return outcome
 
     return with_client(paths.ADMIN, work, _SERVER_SECONDS)
@@ -47,8 +50,7 @@ async def _ready(
     started = time.monotonic()
     waited: dict[str, float] = {}
     while True:
-        listed = (await client.list("v1/nodes"))["items"]
-        nodes: dict[str, Object] = {node["metadata"]["name"]: node for node in listed}
+        nodes = await _there(client)
         reasons = {name: _why_not(nodes.get(name)) for name in wanted}
         passed = time.monotonic() - started
         for name, reason in reasons.items():
@@ -64,6 +66,11 @@ async def _ready(
                 + "\n".join(lines)
             )
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _there(client: ApiClient) -> dict[str, Object]:
+    listed = (await client.list("v1/nodes"))["items"]
+    return {node["metadata"]["name"]: node for node in listed}
 
 
 def _why_not(node: Object | None) -> str:

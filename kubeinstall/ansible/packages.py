@@ -8,9 +8,12 @@ from pathlib import Path
 
 from kubeinstall.ansible.commands import CommandError, run
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.remote_runtime import DEBS, apt_options, sources_list
 
 _DPKG_STATUS = Path("/var/lib/dpkg/status")
 _LISTS = Path("/var/lib/apt/lists")
+#: A repository of packages that the controller laid here, for a host without a mirror.
+BROUGHT = Path(DEBS)
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
 
 
@@ -46,9 +49,15 @@ def ensure_packages(
     outcome = Outcome()
     absent = missing(names, unless_command)
     if not absent:
+        if not check:
+            shutil.rmtree(BROUGHT, ignore_errors=True)
         return outcome
     outcome.add(f"install {' '.join(absent)}")
     if check:
+        return outcome
+    if (BROUGHT / "Packages").exists():
+        install_from(BROUGHT, absent)
+        shutil.rmtree(BROUGHT)  # it is large, and has served
         return outcome
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
     ensure_lists()
@@ -59,6 +68,16 @@ def ensure_packages(
         run(["apt-get", "update"], seconds=600, environment=_QUIET)
         run(install, seconds=1200, environment=_QUIET)
     return outcome
+
+
+def install_from(folder: Path, names: Iterable[str]) -> None:
+    """Install packages of a bundle's repository; nothing but `folder` is asked, so no mirror is needed."""
+    (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
+    (folder / "sources.list").write_text(sources_list(str(folder)))
+    flags = apt_options(str(folder))
+    run(["apt-get", *flags, "update"], seconds=120, environment=_QUIET)
+    install = ["apt-get", *flags, "install", "--yes", "--no-install-recommends", *names]
+    run(install, seconds=1200, environment=_QUIET)
 
 
 def ensure_lists() -> None:

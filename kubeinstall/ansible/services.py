@@ -240,7 +240,7 @@ def start_supervisor() -> None:
 def interpreter() -> list[str]:
     """How this installation of kubeinstall is run: its own interpreter. A runtime is run through `current`, so that
     switching that link is all that an upgrade, or the way back, takes."""
-    unpacked = Path(sys.prefix).resolve().parent == paths.RUNTIMES
+    unpacked = Path(sys.prefix).resolve().parent in paths.UNPACKED
     program = str(paths.RUNTIMES / "current/bin/python") if unpacked else sys.executable
     return [program, "-m", "kubeinstall"]
 

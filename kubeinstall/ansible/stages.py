@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeinstall.ansible import authorities, balancer, etcd, paths
+from kubeinstall.ansible.bootstrap import server_answers
 from kubeinstall.ansible.component_services import ensure_components
 from kubeinstall.ansible.components import (
     CONTROL_PLANE,
@@ -25,6 +26,7 @@ from kubeinstall.ansible.components import (
 from kubeinstall.ansible.containerd import Wanted
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.kernel import ensure_kernel
+from kubeinstall.ansible.nodes import ensure_nodes
 from kubeinstall.ansible.outcome import Outcome, from_changes
 from kubeinstall.ansible.packages import ensure_lists, ensure_packages
 from kubeinstall.ansible.preflight import Host, failure_text, findings, verdict
@@ -158,6 +160,13 @@ def join(config: Object, token: str, authority: str, pair: str = "", *, check: b
     return outcome
 
 
+def finish(config: Object, nodes: Mapping[str, Object], *, check: bool) -> Outcome:
+    """Wait for the nodes of this run and give them their marks. A dry run has them marked where no API server is."""
+    if check and not server_answers(config):
+        return Outcome(changes=[f"mark node {name}" for name in nodes])
+    return ensure_nodes(nodes, check=check)
+
+
 def _authority(config: Object) -> str:
     path = Path(config["cluster"]["certificatesDir"]) / "ca.crt"
     return path.read_text() if path.exists() else ""
@@ -202,6 +211,11 @@ def _preflight(config: Object, ignore: Sequence[str]) -> Outcome:
         raise KubeinstallError(failure_text(errors))
     # A restore knows of itself.
     return Outcome(warnings=[str(w) for w in warnings if w.name != "Restoring"])
+
+
+def needed_packages(config: Object) -> dict[str, str]:
+    """Debian package → a command that makes it unnecessary, or nothing."""
+    return {name: _UNLESS.get(name, "") for name in _packages(config)}
 
 
 def _packages(config: Object) -> list[str]:

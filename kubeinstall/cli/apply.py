@@ -24,7 +24,7 @@ def apply(
             "--limit",
             "-l",
             metavar="HOSTS",
-            help="Only these hosts (and a control plane), comma separated.",
+            help="Only these hosts (and those they concern), comma separated.",
         ),
     ] = None,
     check: Annotated[
@@ -33,13 +33,22 @@ def apply(
     diff: Annotated[
         bool, typer.Option("--diff", "-D", help="Show how files would differ or did.")
     ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="Install from this file (kubeinstall bundle create); no network is needed.",
+        ),
+    ] = None,
     ignore_preflight_errors: Ignore = None,
     verbose: Verbose = 0,
 ) -> None:
     """Make the cluster of an inventory, or bring it to what the inventory says.
 
     Safe to run again: it completes what a run that stopped has left, and changes nothing when all is
-    as it should be. The inventory is checked as a whole before any host is touched.
+    as it should be. The inventory is checked as a whole, and every host looked at, before any is touched.
+    The runtime of a cluster that runs is not changed: `kubeinstall upgrade apply` does that.
     """
     from kubeinstall.provision.apply import ApplyOptions, run_apply
     from kubeinstall.provision.hosts_display import host_summary
@@ -52,6 +61,7 @@ def apply(
         limit=tuple(split(limit)),
         ignore_preflight_errors=tuple(split(ignore_preflight_errors)),
         verbosity=verbose,
+        bundle=bundle,
     )
     result, hosts = run_apply(loaded, options, out())
     write(host_summary(result, hosts))

@@ -54,6 +54,7 @@ class Play:
     tags: Sequence[str] = ()
     skip_tags: Sequence[str] = ()
     check: bool = False
+    diff: bool = False
     verbosity: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     inventory_path: Path | None = None
@@ -116,7 +117,9 @@ def _remove_abandoned() -> None:
 def _command_line(play: Play) -> str:
     words = []
     if play.check:
-        words += ["--check", "--diff"]
+        words.append("--check")
+    if play.check or play.diff:
+        words.append("--diff")
     if play.tags:
         words += ["--tags", ",".join(play.tags)]
     if play.inventory_path is not None:

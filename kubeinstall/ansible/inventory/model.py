@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,17 @@ class Inventory:
     def clustered(self) -> bool:
         """Whether etcd is used: one control plane alone may have the embedded datastore."""
         return bool(self.etcd)
+
+    def without(self, names: Collection[str]) -> Inventory:
+        """The inventory that is left when these hosts have gone."""
+        if not names:
+            return self
+
+        def kept(members: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name in members if name not in names)
+
+        hosts = {name: host for name, host in self.hosts.items() if name not in names}
+        return Inventory(hosts, kept(self.control_planes), kept(self.etcd), kept(self.nodes))
 
 
 def read_inventory(

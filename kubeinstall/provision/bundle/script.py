@@ -40,6 +40,7 @@ mkdir -p {HOME}
 mv {ARCHIVE} {_STAGED}
 (
 {unpack_script(archive.id, archive.python, _STAGED)}
+rm -f {_STAGED}
 printf '#!%s\\nfrom ansible.cli.playbook import main\\nmain()\\n' {HOME}/{archive.id}/bin/python \\
     >{archive.id}/bin/ansible-playbook
 chmod 755 {archive.id}/bin/ansible-playbook

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from kubeinstall.ansible import paths
-from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.image_store import ARCHIVES
-from kubeinstall.ansible.packages import missing
+from kubeinstall.ansible.packages import install_from, missing
 from kubeinstall.provision.bundle.manifest import (
     DEBS,
     IMAGES,
@@ -24,7 +23,6 @@ from kubeinstall.provision.bundle.manifest import (
     this_host,
 )
 
-_QUIET = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
 _BLOCK = 1 << 20
 #: A containerd or kubectl from elsewhere is good enough, as for the roles.
 _UNLESS = {
@@ -51,7 +49,7 @@ def install_bundle(path: Path, say: Callable[[str], None]) -> BundleManifest:
         absent = missing(wanted, _UNLESS)
         if absent:
             say(f"installing {' '.join(absent)} from the bundle")
-            _install(absent, work)
+            install_from(work / DEBS, absent)
         ARCHIVES.mkdir(parents=True, exist_ok=True)
         for image in sorted((work / IMAGES).glob("*.tar")):
             if not (ARCHIVES / image.name).exists():
@@ -107,22 +105,3 @@ def _refuse_foreign(path: Path, manifest: BundleManifest) -> None:
             f"{path}: is for Debian {manifest.codename} on {manifest.architecture} with Python {manifest.python}; "
             f"this is {codename} on {architecture} with Python {python}"
         )
-
-
-def _install(packages: list[str], work: Path) -> None:
-    """apt with the bundle as its only source. The checksums have been compared, which stands for a signature."""
-    (work / "lists/partial").mkdir(parents=True)
-    (work / "sources.list").write_text(f"deb [trusted=yes] file:{work / DEBS} ./\n")
-    work.chmod(0o755)
-    options = {
-        "Dir::Etc::sourcelist": f"{work}/sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": f"{work}/lists",
-        "Dir::Cache::pkgcache": "",
-        "Dir::Cache::srcpkgcache": "",
-        "APT::Sandbox::User": "root",
-    }
-    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    run(["apt-get", "-qq", *flags, "update"], seconds=120, environment=_QUIET)
-    install = ["apt-get", "-qq", *flags, "install", "--yes", "--no-install-recommends", *packages]
-    run(install, seconds=1200, environment=_QUIET)

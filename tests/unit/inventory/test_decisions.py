@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,16 @@ from kubeinstall.ansible.components import component_settings
 from kubeinstall.ansible.elect import decide
 from kubeinstall.ansible.etcdctl import EtcdClient, Member, members_of
 from kubeinstall.ansible.inventory.derive import configuration_of
-from kubeinstall.ansible.remote_runtime import PROBE, incompatible, read_probe, shell
+from kubeinstall.ansible.remote_runtime import (
+    PROBE,
+    Probe,
+    foreign_bundle,
+    incompatible,
+    other_runtime,
+    probe_script,
+    read_probe,
+    shell,
+)
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision import etcd as commands
 from kubeinstall.provision.etcd import MemberState, remove_member
@@ -148,9 +159,63 @@ def test_probe_of_this_machine() -> None:
     assert read_probe("Welcome!\n") is None
 
 
-def test_incompatible_hosts() -> None:
-    probe = read_probe("kubeinstall-probe\n-\naarch64\n3.13\n1.5\n0\ndebian 13\n-\n")
+def said(
+    *first: str, rest: Sequence[str] = ("trixie", "arm64", "-", "-", "images", "removed", "missing")
+) -> Probe:
+    """What a host answers: the first seven lines, and the others."""
+    probe = read_probe("\n".join(["kubeinstall-probe", *first, *rest]))
     assert probe is not None
+    return probe
+
+
+def test_a_running_host_with_another_runtime_is_left_as_it_is() -> None:
+    first = ("0123", "x86_64", "3.11", "1.5", "0", "debian 12", "usable")
+    rest = (
+        "bookworm",
+        "amd64",
+        "1.0",
+        "running",
+        "images pause.tar",
+        "removed d e",
+        "missing etcd-server",
+    )
+    probe = said(*first, rest=rest)
+    assert (probe.images, probe.removed, probe.missing) == (
+        ("pause.tar",),
+        ("d", "e"),
+        ("etcd-server",),
+    )
+    refused = other_runtime(probe, "4567", "1.1")
+    assert "runs kubeinstall 1.0 (runtime 0123), and this is 1.1 (runtime 4567)" in refused
+    assert "kubeinstall upgrade apply -i" in refused
+    assert other_runtime(probe, "0123", "1.0") == ""
+    assert other_runtime(replace(probe, running=False), "4567", "1.1") == ""
+
+
+def test_a_bundle_for_other_hosts_is_refused() -> None:
+    probe = said("-", "x86_64", "3.11", "1.5", "0", "debian 12", "-", rest=_BOOKWORM)
+    right = {"codename": "bookworm", "architecture": "amd64", "python": "3.11"}
+    assert foreign_bundle(probe, right) == ""
+    assert foreign_bundle(replace(probe, python=""), right) == ""  # the bundle brings it
+    for name, value in (("codename", "trixie"), ("architecture", "arm64"), ("python", "3.13")):
+        assert value in foreign_bundle(probe, {**right, name: value})
+
+
+def test_what_a_host_lacks_is_told_by_its_own_dpkg() -> None:
+    wanted = {"dpkg": "", "no-such-package": "", "no-such-either": "sh"}
+    answer = subprocess.run(
+        ["/bin/sh", "-c", shell(probe_script(wanted))], capture_output=True, text=True, check=True
+    )
+    probe = read_probe(answer.stdout)
+    assert probe is not None
+    assert probe.missing == ("no-such-package",)
+
+
+_BOOKWORM = ("bookworm", "amd64", "-", "-", "images", "removed", "missing")
+
+
+def test_incompatible_hosts() -> None:
+    probe = said("-", "aarch64", "3.13", "1.5", "0", "debian 13", "-")
     assert "the host is aarch64" in incompatible(probe, "3.13", "x86_64")
     assert "the host has Python 3.13 (debian 13)" in incompatible(probe, "3.11", "aarch64")
     assert incompatible(probe, "3.13", "aarch64") == ""

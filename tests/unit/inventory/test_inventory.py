@@ -13,7 +13,7 @@ from kubeinstall.ansible.inventory.model import read_inventory
 from kubeinstall.ansible.inventory.validate import problems
 from kubeinstall.config import ConfigError
 from kubeinstall.errors import KubeinstallError
-from kubeinstall.provision.apply import only_run, taking_part
+from kubeinstall.provision.apply import only_run, taking_part, with_those_concerned
 from kubeinstall.provision.inventory.load import load
 from kubeinstall.provision.inventory.make import make_inventory
 
@@ -148,6 +148,19 @@ def test_limit_brings_a_control_plane(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taking_part(found, ["c", "d"]) == ["c", "d"]
     with pytest.raises(KubeinstallError, match="not in the inventory"):
         taking_part(found, ["x"])
+
+
+def test_a_limited_control_plane_concerns_every_host_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = inventory()
+    everyone = list(found.hosts)
+    monkeypatch.setattr("kubeinstall.provision.apply.answers", lambda host: host.name != "a")
+    hosts, notes = with_those_concerned(found, ["c"])
+    assert hosts == [name for name in everyone if name != "a"]
+    assert "no answer from a" in notes[1]
+    assert with_those_concerned(found, ["d"]) == (["b", "d"], [])
+    assert with_those_concerned(found, []) == (everyone, [])
 
 
 def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,12 +23,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         variable = self._task.args["register"]
         facts = {name: hostvars[name][variable] for name in task_vars["ansible_play_hosts"]}
+        configs = self._task.args["configs"]  # without hosts that are leaving
         try:
             decision = decide(
-                self._task.args["configs"],
+                configs,
                 facts,
-                groups.get("kube_control_plane", ()),
-                groups.get("etcd", ()),
+                [name for name in groups.get("kube_control_plane", ()) if name in configs],
+                [name for name in groups.get("etcd", ()) if name in configs],
             )
         except KubeinstallError as error:
             result.update(failed=True, msg=str(error))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from kubeinstall import KUBERNETES_VERSION, __version__
-from kubeinstall.ansible.remote_runtime import HOME, shell, stage_script, switch_script
+from kubeinstall.ansible.remote_runtime import shell, stage_script, switch_script
 from kubeinstall.ansible.remote_upgrade import (
     Build,
     back_script,
@@ -19,6 +20,7 @@ from kubeinstall.ansible.remote_upgrade import (
     read_look,
     refusal,
 )
+from kubeinstall.ansible.transfer import uploaded
 
 Object = dict[str, Any]
 
@@ -26,7 +28,7 @@ Object = dict[str, Any]
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Arguments: `step`, `archive` (as `plan` returns it), `force`, `at_end`."""
 
-    TRANSFERS_FILES = True
+    TRANSFERS_FILES = False  # by a folder of its own, see `transfer`
     _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> Object:
@@ -80,10 +82,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _bring(self, result: Object) -> Object:
         archive = self._task.args["archive"]
-        target = f"{HOME}/.{archive['id']}.tar.gz"
-        self._connection.put_file(archive["path"], target)
-        script = stage_script(archive["id"], archive["python"], target)
-        self._execute(result, script, "the runtime cannot be unpacked")
+        with uploaded(self, archive["path"]) as folder:
+            source = f"{folder}/{Path(archive['path']).name}"
+            script = stage_script(archive["id"], archive["python"], source)
+            self._execute(result, script, "the runtime cannot be unpacked")
         result.update(
             changed=True, changes=[f"bring runtime {archive['id']} beside the one in use"]
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kubeinstall.ansible.authorities import ensure_authorities, read_authorities
+from kubeinstall.ansible.authorities import FILES, ensure_authorities, read_authorities
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.outcome import Outcome
 
@@ -16,7 +16,7 @@ module: authorities
 short_description: Make the cluster's authorities and read them
 description:
   - Returns private keys. Use it with C(no_log), and only when a host lacks them.
-  - Supports check mode, in which nothing is read.
+  - Supports check mode, in which nothing is read, and the files have no content.
 options:
   config:
     description: The host's complete configuration.
@@ -47,7 +47,9 @@ SPEC: dict[str, Any] = {"config": {"type": "dict", "required": True}}
 def ensure(params: dict[str, Any], check: bool) -> Outcome:
     """Make what is missing, read all."""
     outcome = ensure_authorities(params["config"], check=check)
-    outcome.facts["files"] = {} if check else read_authorities(params["config"])
+    outcome.facts["files"] = (
+        dict.fromkeys(FILES, "") if check else read_authorities(params["config"])
+    )
     return outcome
 
 

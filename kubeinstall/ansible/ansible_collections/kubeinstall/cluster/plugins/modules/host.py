@@ -7,10 +7,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from kubeinstall.ansible import etcd, stages
+from kubeinstall.ansible import etcd, removed, stages
 from kubeinstall.ansible.bootstrap import ensure_cluster
 from kubeinstall.ansible.entry import run_module
-from kubeinstall.ansible.nodes import ensure_nodes
 from kubeinstall.ansible.outcome import Outcome
 
 DOCUMENTATION = r"""
@@ -60,6 +59,16 @@ options:
     description: Node to its labels and taints, for C(finish).
     type: dict
     default: {}
+  leaving:
+    description: Hosts that are being taken off the cluster, which control planes remember, for C(prepare).
+    type: list
+    elements: str
+    default: []
+  here:
+    description: Hosts that take part, which are forgotten to have been taken off, for C(prepare).
+    type: list
+    elements: str
+    default: []
   serving:
     description: Control planes whose API server ran when this run began.
     type: list
@@ -98,6 +107,8 @@ SPEC: dict[str, Any] = {
     "pair": {"type": "str", "default": "", "no_log": True},
     "authority": {"type": "str", "default": ""},
     "nodes": {"type": "dict", "default": {}},
+    "leaving": {"type": "list", "elements": "str", "default": []},
+    "here": {"type": "list", "elements": "str", "default": []},
     "serving": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -107,7 +118,9 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
     config = params["config"]
     match params["stage"]:
         case "prepare":
-            return stages.prepare(config, params["ignore"], check=check)
+            outcome = stages.prepare(config, params["ignore"], check=check)
+            outcome.extend(removed.remember(config, params["leaving"], params["here"], check=check))
+            return outcome
         case "serve":
             return stages.serve(
                 config,
@@ -125,7 +138,7 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
                 config, params["token"], params["authority"], params["pair"], check=check
             )
         case _:
-            return ensure_nodes(params["nodes"], check=check)
+            return stages.finish(config, params["nodes"], check=check)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,16 @@ module: plan
 short_description: Check the inventory and derive every host's configuration
 description:
   - Runs on the controller and touches no host. Run it once.
-options: {}
+options:
+  bundle:
+    description: A file made by C(kubeinstall bundle create) that packages and images come from; empty for the mirror.
+    type: path
+    default: ""
+  leaving:
+    description: Hosts that are being taken off the cluster, which no other host is to know of.
+    type: list
+    elements: str
+    default: []
 author:
   - kubeinstall
 """
@@ -27,6 +36,14 @@ configs:
   returned: success
 marks:
   description: Node to the labels and taints that it should carry.
+  type: dict
+  returned: success
+bundle:
+  description: What hosts the bundle is for; empty without one.
+  type: dict
+  returned: success
+packages:
+  description: Host to its Debian packages, as the C(look) module takes them.
   type: dict
   returned: success
 archive:

@@ -7,31 +7,42 @@ DOCUMENTATION = r"""
 module: runtime
 short_description: Have kubeinstall's runtime on a host
 description:
-  - Unpacks an archive to C(/opt/kubeinstall) and switches to it. The host needs a shell and a mirror, no Python.
-  - Refuses a host whose Python, machine or clock differs from the controller's.
-  - Supports check mode.
+  - Unpacks an archive to C(/opt/kubeinstall) and switches to it. The host needs a shell, no Python.
+  - In check mode the archive is unpacked aside, so that a dry run can look further; C(clean) removes that again.
 options:
   path:
     description: The archive on the controller.
     type: path
-    required: true
   id:
     description: Its identity.
     type: str
-    required: true
   python:
     description: The Python version it is for.
     type: str
-    required: true
   machine:
     description: The machine it is for, as C(uname -m) says it.
     type: str
-    required: true
   images:
-    description: Image archives that a host without runtime is given, so that it need not make them.
+    description: Image archives that a host is given, so that it need not make them.
     type: list
     elements: path
     default: []
+  debs:
+    description: Archive of Debian packages for a host without a mirror; empty for the mirror.
+    type: path
+  found:
+    description: What the C(look) module said of the host; it is asked again if this is not given.
+    type: dict
+    default: {}
+  removed:
+    description: Hosts that were taken off the cluster. A bare host among them is refused.
+    type: list
+    elements: str
+    default: []
+  clean:
+    description: Only remove what a dry run unpacked.
+    type: bool
+    default: false
 author:
   - kubeinstall
 """
@@ -43,7 +54,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 present:
-  description: Whether the runtime is there now.
+  description: Whether what follows can be run on the host.
   type: bool
   returned: success
+interpreter:
+  description: The Python that has kubeinstall.
+  type: str
+  returned: success
+preview:
+  description: Whether that is only there for a dry run.
+  type: bool
+  returned: when it is
 """
