@@ -18,7 +18,7 @@ HOST_PACKAGES := iproute2 mmdebstrap nftables openssh-client systemd-container
 MOLECULE_SHORT ?= default members
 MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule -c .config/molecule/config.yml test
 
-.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-cluster bench \
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-cluster test-upgrade bench \
 	wheel collection hosts molecule molecule-short lock clean
 
 help: ## list the targets
@@ -104,6 +104,10 @@ e2e: venv packages ## only the end-to-end test: a whole cluster on this machine 
 test-cluster: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-cluster: venv packages ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)
 	KUBEINSTALL_CLUSTER_HOSTS=5 $(BIN)/pytest -v -x tests/cluster -m e2e
+
+test-upgrade: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
+test-upgrade: venv packages ## upgrades, certificates and taking hosts off, on three hosts on this machine (as root)
+	$(BIN)/pytest -v -x tests/upgrade -m e2e
 
 bench: venv ## measure; see docs/benchmarks.md
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kubeinstall.cli.console import out, write
+from kubeinstall.cli.expiration import Form, write_inventory, write_report
 from kubeinstall.cli.options import PKI, CertDir, ConfigFile, DryRun, Verbose, split
 
 if TYPE_CHECKING:
     from kubeinstall.pki import ClusterIdentity
-    from kubeinstall.pki.expiry import Expiry
     from kubeinstall.provision.results import RunResult
 
 app = typer.Typer(
@@ -29,66 +28,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmati
 
 @app.command("check-expiration")
 def check_expiration(
-    inventory: Inventory = None, cert_dir: CertDir = PKI, config: ConfigFile = None
+    inventory: Inventory = None,
+    cert_dir: CertDir = PKI,
+    config: ConfigFile = None,
+    output: Annotated[Form, typer.Option("--output", "-o", help="The form.")] = Form.TEXT,
 ) -> None:
     """Show when each certificate ends: of this host, or of every host of an inventory."""
     if inventory is not None:
-        _inventory_report(inventory)
+        from kubeinstall.provision.certificates import told
+        from kubeinstall.provision.inventory.load import load
+
+        write_inventory(told(load(inventory), out()), output)
         return
     from kubeinstall.pki.expiry import expiries
 
-    _report(expiries(KUBERNETES, cert_dir, _identity(config)))
-
-
-def _report(report: list[Expiry]) -> None:
-    from kubeinstall.pki.expiry import remaining
-
-    now = datetime.now(UTC)
-    leaves = [item for item in report if not item.is_authority]
-    authorities = [item for item in report if item.is_authority]
-    write(
-        f"{'CERTIFICATE':<26} {'EXPIRES':<22} {'RESIDUAL TIME':<15} "
-        f"{'CERTIFICATE AUTHORITY':<23} EXTERNALLY MANAGED"
-    )
-    for item in leaves:
-        if item.not_after is None:
-            write(f"!MISSING! {item.name}")
-            continue
-        when = item.not_after.strftime("%b %d, %Y %H:%M UTC")
-        managed = "yes" if item.externally_managed else "no"
-        authority = item.authority.replace("/", "-")
-        left = remaining(item.not_after, now)
-        write(f"{item.name:<26} {when:<22} {left:<15} {authority:<23} {managed}")
-    write(
-        f"\n{'CERTIFICATE AUTHORITY':<26} {'EXPIRES':<22} {'RESIDUAL TIME':<15} EXTERNALLY MANAGED"
-    )
-    for item in authorities:
-        if item.not_after is None:
-            write(f"!MISSING! {item.name}")
-            continue
-        when = item.not_after.strftime("%b %d, %Y %H:%M UTC")
-        managed = "yes" if item.externally_managed else "no"
-        write(f"{item.name:<26} {when:<22} {remaining(item.not_after, now):<15} {managed}")
-
-
-def _inventory_report(inventory: Path) -> None:
-    from kubeinstall.pki.expiry import remaining
-    from kubeinstall.provision.certificates import told
-    from kubeinstall.provision.inventory.load import load
-
-    now = datetime.now(UTC)
-    write(
-        f"{'HOST':<16} {'CERTIFICATE':<26} {'EXPIRES':<22} {'RESIDUAL TIME':<15} "
-        f"{'CERTIFICATE AUTHORITY':<23} EXTERNALLY MANAGED"
-    )
-    for host, entries in told(load(inventory), out()).items():
-        for entry in entries:
-            ends = datetime.fromtimestamp(entry["ends"], UTC)
-            when = ends.strftime("%b %d, %Y %H:%M UTC")
-            authority = "-" if entry["is_authority"] else entry["authority"].replace("/", "-")
-            managed = "yes" if entry["external"] else "no"
-            left = remaining(ends, now)
-            write(f"{host:<16} {entry['name']:<26} {when:<22} {left:<15} {authority:<23} {managed}")
+    write_report(expiries(KUBERNETES, cert_dir, _identity(config)), output)
 
 
 @app.command("renew")
