@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from kubeinstall.ansible import authorities, balancer, etcd, paths
+from kubeinstall.ansible import authorities, balancer, etcd, etcd_timer, paths
 from kubeinstall.ansible.bootstrap import server_answers
 from kubeinstall.ansible.component_services import ensure_components
 from kubeinstall.ansible.components import (
@@ -70,7 +70,7 @@ _SERVER_PHASES = (
     "apiserver-etcd-client",
 )
 _SERVER_SECONDS = 120.0
-_NOTICED_SECONDS = 2.5  # until every balancer has found that a server is back
+NOTICED_SECONDS = 2.5  # until every balancer has found that a server is back
 _SERVER_STARTS = re.compile(r"\b(re)?start kube-apiserver(\.service)?$")
 _TOO_MANY_RESTARTS = 4
 _BEGIN_SECONDS = 10.0
@@ -115,6 +115,7 @@ def serve(
     outcome.extend(_certificates(config, check=check))
     if "etcd" in roles:
         outcome.extend(etcd.ensure_etcd(config, new=etcd_new, check=check))
+        outcome.extend(etcd_timer.ensure_timer(config, check=check))
     if "control-plane" in roles:
         outcome.facts["authority"] = _authority(config)
         pki = Path(config["cluster"]["certificatesDir"])
@@ -134,7 +135,7 @@ def serve(
         if not check and outcome.changed:
             restarted = any(_SERVER_STARTS.search(change) for change in started.changes)
             wait_own_server(before if restarted else -1.0)
-            time.sleep(_NOTICED_SECONDS if others else 0)
+            time.sleep(NOTICED_SECONDS if others else 0)
     return outcome
 
 

@@ -20,6 +20,7 @@ from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.component_services import GROUPS
 from kubeinstall.ansible.etcd import CONFIG as ETCD_CONFIG
 from kubeinstall.ansible.etcd import NAME as ETCD
+from kubeinstall.ansible.etcd_timer import end_timer
 from kubeinstall.ansible.kernel import restore_kernel
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA, replaced, start_replaced
@@ -45,6 +46,7 @@ _DIRECTORIES = (
     paths.RUN,
     paths.LOGS,
 )
+_ETCD_DATA = Path("/var/lib/etcd")
 _CNI_PREFIX = "10-kubeinstall"
 _BACKUPS = "kubeinstall-backup"  # of `kubeinstall backup schedule`; the backups stay
 
@@ -95,7 +97,10 @@ def ensure_gone(config: Object, *, check: bool) -> Outcome:
 def _etcd_data() -> list[Path]:
     """Where our etcd keeps its data, if there is one."""
     if not ETCD_CONFIG.exists():
-        return []
+        # A restore that broke off may have placed the data before the configuration.
+        placed = [_ETCD_DATA / name for name in ("member", ".restore")]
+        before = _ETCD_DATA.glob("member.before-*")
+        return [*placed, *before] if (paths.STATE / "restoring").exists() else []
     import yaml
 
     found = (yaml.safe_load(ETCD_CONFIG.read_text()) or {}).get("data-dir")
@@ -120,6 +125,7 @@ def _stop_components(work: _Run) -> None:
     timer = paths.UNITS / f"{_BACKUPS}.timer"
     if timer.exists():
         work.do(f"stop and remove {timer.name}", lambda: _stop_timer(timer))
+    work.outcome.extend(end_timer(check=work.check))
     units = [name for name in names if (paths.UNITS / f"{name}.service").exists()]
     if units:
 

@@ -108,7 +108,8 @@ class Pipeline:
             self._reject(exchange, "readOnly" if info.verb in _READS else "mutating")
         except StoreError as error:
             self._log.error("Datastore failed", path=exchange.path, error=str(error))
-            self._fail(exchange, InternalError(f"Internal error occurred: {error}"))
+            # As upstream does with errors that it knows no Status for: their words alone, and no reason.
+            self._fail(exchange, InternalError(str(error), reason=""))
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - one request must not end the others

@@ -13,7 +13,7 @@ from kubeinstall.cli.options import Verbose, split
 from kubeinstall.errors import KubeinstallError
 
 app = typer.Typer(
-    help="etcd: members, snapshots. Run it on a control-plane host; `add` where the inventory is.",
+    help="etcd: members, snapshots, space. Run it on a host of etcd; `add` where the inventory is.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -32,7 +32,7 @@ def members() -> None:
 @app.command("status")
 def status() -> None:
     """How each member does; exits with 1 unless all are healthy."""
-    from kubeinstall.provision.etcd import alarms, local_client, states
+    from kubeinstall.provision.etcd import advice, alarms, local_client, states
 
     client = local_client()
     found = states(client)
@@ -43,11 +43,13 @@ def status() -> None:
         if state.error:
             words.append(state.error)
         else:
-            words.append(f"{state.version}, {state.size / 2**20:.1f} MB, index {state.index}")
+            sizes = f"{state.size / 2**20:.1f} MB ({state.in_use / 2**20:.1f} in use)"
+            words.append(f"{state.version}, {sizes}, index {state.index}")
         write(f"{state.member.name or state.member.id:20} {', '.join(words)}")
     raised = alarms(client)
-    for line in raised:
-        write(f"ALARM {line}")
+    names = {state.member.id: state.member.name for state in found}
+    for member, alarm in raised:
+        write(f"ALARM {alarm} of {names.get(member) or member}: {advice(alarm)}")
     if raised or not all(state.healthy for state in found):
         raise typer.Exit(1)
 
@@ -82,6 +84,46 @@ def remove(
     write(
         f"kubeinstall etcd: removed {gone.name or gone.id}; take it out of the inventory's group etcd too"
     )
+
+
+@app.command("defrag")
+def defrag(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also members that it frees little of.")
+    ] = False,
+) -> None:
+    """Give back what deleted history took, one member at a time, the leader last.
+
+    A member answers nothing meanwhile. It is not begun, nor gone on with, while one is not healthy.
+    """
+    from kubeinstall.provision.etcd import local_client
+    from kubeinstall.provision.etcd_upkeep import defragment
+
+    freed = defragment(local_client(), write, every=every)
+    write(f"kubeinstall etcd: {freed / 2**20:.1f} MB given back")
+
+
+@app.command("reclaim")
+def reclaim() -> None:
+    """Out of the alarm NOSPACE: compact history, defragment every member, take the alarm back."""
+    from kubeinstall.provision.etcd import local_client
+    from kubeinstall.provision.etcd_upkeep import reclaim as work
+
+    work(local_client(), write)
+
+
+@app.command("upkeep")
+def upkeep(
+    directory: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where snapshots are kept.")
+    ] = Path("/var/backups/kubeinstall/etcd"),
+    keep: Annotated[int, typer.Option(min=1, help="How many of this host's are kept.")] = 7,
+) -> None:
+    """A snapshot, and what this member needs: what the timer does (kubeinstall_etcd_upkeep)."""
+    from kubeinstall.provision.etcd import local_client
+    from kubeinstall.provision.etcd_upkeep import upkeep as work
+
+    work(local_client(), directory, keep, write)
 
 
 @app.command("snapshot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -18,6 +20,7 @@ from kubeinstall.ansible.commands import CommandError, run
 from kubeinstall.ansible.component_services import GROUPS
 from kubeinstall.ansible.etcdctl import CTL, EtcdClient, Member
 from kubeinstall.errors import KubeinstallError
+from kubeinstall.provision.backup.snapshot import check_hash, move_on, read_snapshot, take_snapshot
 
 _PKI = paths.KUBERNETES / "pki/etcd"
 _STOP_SECONDS = 90.0
@@ -26,13 +29,17 @@ _SNAPSHOT_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class MemberState:
-    """A member and how it does; figures are 0 and `error` says why where it does not answer."""
+    """A member and how it does; figures are 0 and `error` says why where it does not answer.
+
+    `size` is that of its file in bytes, of which `in_use` hold something.
+    """
 
     member: Member
     healthy: bool
     leader: bool = False
     version: str = ""
     size: int = 0
+    in_use: int = 0
     index: int = 0
     error: str = ""
 
@@ -83,13 +90,38 @@ def _state(client: EtcdClient, member: Member) -> MemberState:
         leader=f"{int(status['leader']):x}" == member.id,
         version=status["version"],
         size=int(status["dbSize"]),
+        in_use=int(status.get("dbSizeInUse") or status["dbSize"]),
         index=int(status["raftIndex"]),
     )
 
 
-def alarms(client: EtcdClient) -> list[str]:
-    """Alarms that are raised (NOSPACE, CORRUPT), one line each."""
-    return [line for line in client.run("alarm", "list").splitlines() if line.strip()]
+def alarms(client: EtcdClient) -> list[tuple[str, str]]:
+    """(member id, NOSPACE or CORRUPT) of each alarm that is raised."""
+    lines = [line for line in client.run("alarm", "list").splitlines() if "alarm:" in line]
+    return [(_id_of(line), line.rpartition("alarm:")[2].strip()) for line in lines]
+
+
+def _id_of(line: str) -> str:
+    digits = line.partition("memberID:")[2].split()[0]
+    return f"{int(digits):x}" if digits.isdecimal() else digits
+
+
+def advice(alarm: str) -> str:
+    """What to do about one."""
+    if alarm == "NOSPACE":
+        return (
+            "etcd is full and takes no more writes: run 'kubeinstall etcd reclaim'; when that frees nothing, delete "
+            "objects, or give it more room (quota-backend-bytes in kubeinstall_cluster.etcd.local.extraArgs)"
+        )
+    return (
+        "its data differs from the other members': take it out and bring it in anew "
+        "(kubeinstall etcd remove, empty its data directory, kubeinstall etcd add)"
+    )
+
+
+def quota() -> int:
+    """How many bytes etcd may hold, by this host's settings."""
+    return int(local_settings().get("quota-backend-bytes") or 2 * 2**30)
 
 
 def remove_member(client: EtcdClient, name: str, *, force: bool = False) -> Member:
@@ -117,21 +149,19 @@ def save_snapshot(client: EtcdClient, path: Path) -> str:
     if path.exists():
         raise KubeinstallError(f"{path}: is there already; it is not overwritten")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.unlink()
-    client.run("snapshot", "save", str(path), seconds=_SNAPSHOT_SECONDS, urls=client.urls[:1])
-    path.chmod(0o600)
-    found = snapshot_status(path)
-    return f"revision {found['revision']}, {found['totalKey']} keys, {found['totalSize'] / 2**20:.1f} MB"
-
-
-def snapshot_status(path: Path) -> dict[str, Any]:
-    """`hash`, `revision`, `totalKey`, `totalSize` of a snapshot; CommandError when it is damaged."""
-    text = run(
-        [CTL, "snapshot", "status", str(path), "-w", "json"], environment={"ETCDCTL_API": "3"}
-    )
-    found: dict[str, Any] = json.loads(text)
-    return found
+    pki, own = client.pki, urlsplit(client.urls[0]).netloc
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        take_snapshot(
+            f"etcd://{own}?cacert={pki}/ca.crt&cert={pki}/healthcheck-client.crt&key={pki}/healthcheck-client.key",
+            partial,
+        )
+        found = read_snapshot(partial)
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    size = path.stat().st_size
+    return f"revision {found.revision}, {found.objects} objects, {size / 2**20:.1f} MB"
 
 
 def restore_snapshot(path: Path, members: Sequence[str] = ()) -> Path:
@@ -139,17 +169,20 @@ def restore_snapshot(path: Path, members: Sequence[str] = ()) -> Path:
 
     `members` are `name=https://address:2380` of the cluster that is to be, all of them the same on every member's
     host; empty is what this member was first started with. etcd and what reads from it is stopped before and started
-    after; it answers when most members are restored.
+    after; it answers when most members are restored. The revision is moved on: see `snapshot.move_on`.
     """
     settings = local_settings()
     data = Path(settings["data-dir"])
-    snapshot_status(path)
+    check_hash(path)
     cluster = ",".join(members) or str(settings["initial-cluster"])
-    work = data / ".restore"
+    work, moved = data / ".restore", data / ".restore.snapshot"
     shutil.rmtree(work, ignore_errors=True)
+    shutil.copyfile(path, moved)
+    moved.chmod(0o600)
+    move_on(moved)
     run(
         [
-            *(CTL, "snapshot", "restore", str(path)),
+            *(CTL, "snapshot", "restore", str(moved)),
             *("--data-dir", str(work)),
             *("--name", str(settings["name"])),
             *("--initial-cluster", cluster),
@@ -171,6 +204,7 @@ def restore_snapshot(path: Path, members: Sequence[str] = ()) -> Path:
         (data / "member").rename(kept)
     (work / "member").rename(data / "member")
     shutil.rmtree(work, ignore_errors=True)
+    moved.unlink()
     run(["systemctl", "start", "--no-block", "etcd", *running])
     return kept
 

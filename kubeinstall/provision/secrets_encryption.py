@@ -6,6 +6,8 @@ A rotation may be interrupted at any point and started again: what has been done
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kubeinstall.ansible.encryption import HEADER
+from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.restarts import installed_settings, restart_changed
+from kubeinstall.ansible.stages import NOTICED_SECONDS, others_serve, wait_own_server
 from kubeinstall.errors import Conflict, KubeinstallError, NotFound
 from kubeinstall.pki.files import write_atomic
 from kubeinstall.provision.stored import datastore_url, sqlite_path, stored_values
@@ -85,8 +89,7 @@ def rotate(kubeconfig: Path, say: Callable[[str], None]) -> None:
     if sqlite_path(datastore_url()) is None:
         raise KubeinstallError(
             "the datastore is etcd, which other API servers may share: every one must know a key before the first "
-            "writes with it. Go step by step: 'rotate --step add', then 'kubeinstall apply' to carry it, "
-            "'rotate --step promote', apply, 'reencrypt', 'rotate --step drop', apply"
+            "writes with it. Where the inventory is: kubeinstall secrets-encryption rotate -i DIR"
         )
     step("add", say, restart=False)  # the only API server learns both at once
     step("promote", say)
@@ -97,22 +100,77 @@ def rotate(kubeconfig: Path, say: Callable[[str], None]) -> None:
 def step(name: str, say: Callable[[str], None], *, restart: bool = True) -> None:
     """One step of a rotation: add, promote or drop."""
     path = configuration_path()
-    document = _read(path)
-    changes = {"add": add_key, "promote": promote_key, "drop": drop_keys}
-    if name == "drop":
-        left = status().outdated
-        if left:
-            raise KubeinstallError(
-                f"{left} values are still stored with another key; run 'kubeinstall secrets-encryption reencrypt' first"
-            )
-    changed = changes[name](document)
-    if changed != document:
-        text = HEADER + yaml.safe_dump(changed, sort_keys=False)
+    before, text = path.read_text(), changed_text(name)
+    if text != before:
         write_atomic(path, text.encode(), 0o600)
         say(f"{name}: {path} written")
     if restart:
         for change in restart_changed(["kube-apiserver"]).changes:
             say(f"{name}: {change}")
+
+
+def changed_text(change: str) -> str:
+    """The file as it is after a step (add, promote, drop, or carry: as it is now). Secret."""
+    path = configuration_path()
+    document = _read(path)
+    if change == "carry":
+        return path.read_text()
+    if change == "drop":
+        left = status().outdated
+        if left:
+            raise KubeinstallError(
+                f"{left} values are still stored with another key; run 'kubeinstall secrets-encryption reencrypt' first"
+            )
+    changes = {"add": add_key, "promote": promote_key, "drop": drop_keys}
+    changed = changes[change](document)
+    return (
+        path.read_text()
+        if changed == document
+        else HEADER + yaml.safe_dump(changed, sort_keys=False)
+    )
+
+
+def place(config: Object, text: str, *, check: bool) -> Outcome:
+    """Have this file on a control plane of several, and its API server run with it.
+
+    The others must serve before this one restarts. KubeinstallError with the file as it was when it does not come up.
+    """
+    path = configuration_path()
+    before = path.read_text()
+    outcome = Outcome(changes=[] if text == before else [f"write {path}"])
+    if check:
+        return outcome
+    own = config["init"]["nodeRegistration"]["name"]
+    write_atomic(path, text.encode(), 0o600)
+    try:
+        read_configuration(path)
+        others = [name for name in config["host"]["servers"] if name != own]
+        if restart_changed(["kube-apiserver"], check=True).changed:
+            others_serve(config, others)
+            outcome.extend(restart_changed(["kube-apiserver"]))
+            wait_own_server()
+            time.sleep(NOTICED_SECONDS if others else 0)
+    except KubeinstallError:
+        write_atomic(path, before.encode(), 0o600)
+        raise
+    return outcome
+
+
+def fingerprints() -> list[Object]:
+    """`resources` and `keys` (provider, name, fingerprint) of each entry of the file: says nothing of a key itself."""
+    found: list[Object] = []
+    for entry in _read(configuration_path())["resources"]:
+        made: list[tuple[str, str, str]] = []
+        for provider in entry["providers"]:
+            ((kind, body),) = provider.items()
+            given = (body or {}).get("keys") or [{"name": "", "secret": ""}]
+            made += [(kind, key["name"], _fingerprint(key["secret"])) for key in given]
+        found.append({"resources": list(entry["resources"]), "keys": made})
+    return found
+
+
+def _fingerprint(secret: str) -> str:
+    return hashlib.sha256(f"kubeinstall key {secret}".encode()).hexdigest()[:16]
 
 
 def reencrypt(kubeconfig: Path, say: Callable[[str], None]) -> int:

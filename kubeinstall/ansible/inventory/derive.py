@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubeinstall.ansible.etcd_timer import DEFAULTS
 from kubeinstall.ansible.inventory.model import Inventory
 from kubeinstall.ansible.inventory.schema import API_PORT, BALANCER_PORT
 from kubeinstall.config.defaults import CONTROL_PLANE_TAINT, default_cluster, default_init
@@ -20,8 +21,8 @@ def configuration_of(inventory: Inventory, name: str) -> Object:
     """`kubeinstall_config` of a host.
 
     `host` holds: `roles` (control-plane, etcd, node), `etcd` (`members`: name → address, `client_urls` with this
-    host's own first), `balancer` (URL of the host's own load balancer, empty on a host alone), `servers`
-    (control plane → host:port), `labels`, `images`.
+    host's own first, `upkeep`: its snapshots), `balancer` (URL of the host's own load balancer, empty on a host alone),
+    `servers` (control plane → host:port), `labels`, `images`.
     """
     host = inventory.hosts[name]
     shared = host.variables
@@ -88,7 +89,8 @@ def _etcd(inventory: Inventory, name: str) -> Object:
     members = {other: inventory.hosts[other].address for other in inventory.etcd}
     ordered = sorted(members, key=lambda other: other != name)
     urls = [f"https://{join_host_port(members[other], ETCD_CLIENT)}" for other in ordered]
-    return {"members": members, "client_urls": urls}
+    given = inventory.hosts[name].variables.get("kubeinstall_etcd_upkeep") or {}
+    return {"members": members, "client_urls": urls, "upkeep": {**DEFAULTS, **given}}
 
 
 def _balancer(inventory: Inventory, shared: Object) -> str:

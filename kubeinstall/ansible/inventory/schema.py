@@ -34,6 +34,16 @@ VARIABLES: dict[str, dict[str, Any]] = {
         **_PORT,
         "description": f"Port of each host's own load balancer on 127.0.0.1 ({BALANCER_PORT}).",
     },
+    "kubeinstall_etcd_upkeep": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "every": {"type": "string", "minLength": 1},
+            "keep": {"type": "integer", "minimum": 1},
+            "directory": {"type": "string", "pattern": "^/[^\\s]+$"},
+        },
+        "description": "Snapshots of etcd on each member's host: every (24h; 0 for none), keep (7), directory.",
+    },
     "kubeinstall_images": {
         "type": "array",
         "items": {"enum": ["pause", "busybox", "nginx"]},

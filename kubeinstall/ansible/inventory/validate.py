@@ -19,6 +19,7 @@ from kubeinstall.ansible.inventory.schema import (
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _MOST_ETCD = 7
+_SHORTEST_UPKEEP = 300
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def problems(inventory: Inventory) -> list[Finding]:
     found += _addresses(inventory)
     found += _shared(inventory)
     found += _documents(inventory)
+    found += _upkeep(inventory)
     return list(dict.fromkeys(_once(found)))
 
 
@@ -145,6 +147,23 @@ def _shared(inventory: Inventory) -> Iterator[Finding]:
                     variable,
                     f"differs from {values[0][0]}'s; it must be the same on every host",
                 )
+
+
+def _upkeep(inventory: Inventory) -> Iterator[Finding]:
+    from kubeinstall.config.durations import parse_duration
+
+    variable = "kubeinstall_etcd_upkeep"
+    for host in inventory.hosts.values():
+        given = host.variables.get(variable)
+        if not isinstance(given, dict) or not isinstance(given.get("every"), str):
+            continue
+        try:
+            seconds = parse_duration(given["every"]).total_seconds()
+        except ValueError as error:
+            yield Finding(host.name, variable, f"every: {error}")
+            continue
+        if seconds and seconds < _SHORTEST_UPKEEP:
+            yield Finding(host.name, variable, "every: must be at least 5m, or 0 for no snapshots")
 
 
 def _documents(inventory: Inventory) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ _HEAD = """\
 # Groups: kube_control_plane, etcd, kube_node. A control plane that is in kube_node too takes ordinary pods.
 # Of a host: ansible_host (where SSH goes), node_ip (where other hosts go, if that differs), node_labels, node_taints.
 # Of all: kubeinstall_cluster (kubeadm's ClusterConfiguration), kubeinstall_kubelet, kubeinstall_proxy,
-# kubeinstall_api_port, kubeinstall_balancer_port, kubeinstall_images.
+# kubeinstall_api_port, kubeinstall_balancer_port, kubeinstall_etcd_upkeep, kubeinstall_images.
 """
 
 

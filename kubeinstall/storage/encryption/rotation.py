@@ -48,7 +48,7 @@ def promote_key(document: Object) -> Object:
     """The newest key first."""
     changed = copy.deepcopy(document)
     for entry in _entries(changed):
-        newest = max(keys(entry), key=lambda item: _number(item[1]))
+        newest = max(keys(entry), key=lambda item: number(item[1]))
         for provider in entry["providers"]:
             ((kind, body),) = provider.items()
             if kind == newest[0]:
@@ -84,14 +84,15 @@ def _first(entry: Object) -> tuple[str, Object]:
 
 def _pending(entry: Object) -> bool:
     """Whether a key that is not first is newer than the first."""
-    first, *others = (_number(name) for _, name in keys(entry))
+    first, *others = (number(name) for _, name in keys(entry))
     return any(other > first for other in others)
 
 
-def _number(name: str) -> int:
+def number(name: str) -> int:
+    """What a key's name ends with; the newest has the highest."""
     found = _NUMBER.search(name)
     return int(found[1]) if found else 0
 
 
 def _next_name(names: list[str]) -> str:
-    return f"key{max(_number(name) for name in names) + 1}"
+    return f"key{max(number(name) for name in names) + 1}"

@@ -82,9 +82,10 @@ def translate(error: grpc.aio.AioRpcError) -> StoreError:
         return RevisionCompacted(details)
     if "future revision" in details:
         return RevisionInFuture(details)
-    if "database space exceeded" in details:
-        return StoreError("etcd: database space exceeded; compact, defragment and disarm the alarm")
-    return StoreError(f"etcd: {error.code().name}: {details}")
+    if details.startswith("etcdserver: "):
+        return StoreError(details)  # in etcd's words, as upstream's API server passes them on
+    code = "".join(word.capitalize() for word in error.code().name.split("_"))
+    return StoreError(f"rpc error: code = {code} desc = {details}")
 
 
 def _channel(
