@@ -1,10 +1,24 @@
-"""Metrics of the work queues, under upstream's names."""
+"""Metrics of work queues and of leader election, under upstream's names."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
+
+
+def leader_status(registry: CollectorRegistry, name: str, leading: Callable[[], bool]) -> None:
+    """`leader_election_master_status`: 1 while this process leads."""
+    gauge = Gauge(
+        "leader_election_master_status",
+        "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. "
+        "'name' is the string used to identify the lease.",
+        ["name"],
+        registry=registry,
+    )
+    gauge.labels(name).set_function(lambda: float(leading()))
 
 
 class QueueMetrics:

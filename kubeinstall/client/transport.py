@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import aiohttp
@@ -50,8 +50,11 @@ class Transport:
         config: ClientConfig,
         user_agent: str,
         source: Callable[[], ClientConfig] | None = None,
+        fence: Callable[[], None] | None = None,
     ) -> None:
+        """`fence` is asked before anything is written; what it raises keeps the request back."""
         self._config = config
+        self._fence = fence
         self._source = source
         self._user_agent = user_agent
         self._ssl = config.ssl_context()
@@ -120,6 +123,7 @@ class Transport:
             auto_decompress=True,
             read_bufsize=256 * 1024,
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[] if self._fence is None else [_fenced(self._fence)],
         )
 
     def _headers(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -248,6 +252,24 @@ class Transport:
                 f"GET {self._config.server}{path}: {error or type(error).__name__}"
             ) from error
         return answer
+
+
+def _fenced(fence: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Ask `fence` when a request that writes has its connection, right before it is sent: it may have waited long for
+    one. Raising there ends the request."""
+    tracing = aiohttp.TraceConfig()
+
+    async def started(_session: object, context: SimpleNamespace, params: Any) -> None:
+        context.writes = params.method not in _IDEMPOTENT
+
+    async def connected(_session: object, context: SimpleNamespace, _params: Any) -> None:
+        if context.writes:
+            fence()
+
+    tracing.on_request_start.append(started)
+    tracing.on_connection_create_end.append(connected)
+    tracing.on_connection_reuseconn.append(connected)
+    return tracing
 
 
 def _asks_to_retry(error: StatusError) -> bool:

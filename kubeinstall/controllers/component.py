@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from kubeinstall.client import ApiClient, EventRecorder, InformerSet, LeaderElector, kubeconfig
+from kubeinstall.client import (
+    ApiClient,
+    ClientConfig,
+    EventRecorder,
+    InformerSet,
+    LeaderElector,
+    kubeconfig,
+)
 from kubeinstall.client.leader import host_identity
-from kubeinstall.client.metrics import QueueMetrics
+from kubeinstall.client.metrics import QueueMetrics, leader_status
 from kubeinstall.client.transport import Transport
 from kubeinstall.controllers import registry
 from kubeinstall.controllers.config import ControllerManagerSettings
@@ -32,31 +40,50 @@ class ControllerManager(Component[ControllerManagerSettings]):
         entries = registry.enabled(self.settings.controllers)
         read = partial(kubeconfig.load, self.settings.kubeconfig)
         config = read()
-        agent = self.name
-        root = ApiClient(config, agent, Transport(config, agent, read))
-        accounts = config if self.settings.use_service_account_credentials else None
         health = serve_endpoints(
             self.context,
             self.settings.bind_address,
             self.settings.secure_port or -1,
             tls=_server_tls(self.settings),
         )
-        async with health, root, Identities(root, accounts) as identities:
-            work = partial(self._run_controllers, root, identities, entries)
+        # The lease has a connection of its own, as upstream's: work in hand must not keep it from being renewed.
+        agent = f"{self.name}/leader-election"
+        leases = ApiClient(config, agent, Transport(config, agent, read))
+        async with health, leases:
             if not self.settings.leader_elect:
                 self.context.ready()
-                await work()
+                await self._work(entries, config, read, None)
                 return
-            elector = LeaderElector(
-                root,
-                self.name,
-                host_identity(),
-                lease_duration=self.settings.leader_elect_lease_duration,
-                renew_deadline=self.settings.leader_elect_renew_deadline,
-                retry_period=self.settings.leader_elect_retry_period,
-            )
+            elector = self._elector(leases)
+            self.context.health.add_check("leaderElection", elector.check, live=True)
+            leader_status(self.context.metrics, self.name, elector.leading)
             self.context.ready()
-            await elector.run(work)
+            await elector.run(partial(self._work, entries, config, read, elector.fence))
+
+    def _elector(self, leases: ApiClient) -> LeaderElector:
+        settings = self.settings
+        return LeaderElector(
+            leases,
+            settings.leader_elect_resource_name,
+            host_identity(),
+            settings.leader_elect_resource_namespace,
+            lease_duration=settings.leader_elect_lease_duration,
+            renew_deadline=settings.leader_elect_renew_deadline,
+            retry_period=settings.leader_elect_retry_period,
+            events=EventRecorder(leases, self.name),
+        )
+
+    async def _work(
+        self,
+        entries: list[registry.Entry],
+        config: ClientConfig,
+        read: Callable[[], ClientConfig],
+        fence: Callable[[], None] | None,
+    ) -> None:
+        root = ApiClient(config, self.name, Transport(config, self.name, read, fence))
+        accounts = config if self.settings.use_service_account_credentials else None
+        async with root, Identities(root, accounts, fence) as identities:
+            await self._run_controllers(root, identities, entries)
 
     async def _run_controllers(
         self, root: ApiClient, identities: Identities, entries: list[registry.Entry]

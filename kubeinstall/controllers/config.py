@@ -38,6 +38,12 @@ class ControllerManagerSettings(Settings):
     leader_elect_retry_period: float = setting(
         2.0, flag="leader-elect-retry-period", unit="s", help="Pause between tries."
     )
+    leader_elect_resource_name: str = setting(
+        "kube-controller-manager", flag="leader-elect-resource-name", help="Name of the Lease."
+    )
+    leader_elect_resource_namespace: str = setting(
+        "kube-system", flag="leader-elect-resource-namespace", help="Namespace of the Lease."
+    )
     controllers: tuple[str, ...] = setting(
         ("*",), flag="controllers", help="Which to run: * for the default ones, foo, or -foo."
     )
@@ -163,6 +169,10 @@ class ControllerManagerSettings(Settings):
         if self.leader_elect_lease_duration <= self.leader_elect_renew_deadline:
             raise SettingsError(
                 "leader-elect-renew-deadline: must be less than leader-elect-lease-duration"
+            )
+        if self.leader_elect_renew_deadline <= self.leader_elect_retry_period * 1.2:
+            raise SettingsError(
+                "leader-elect-retry-period: leader-elect-renew-deadline must be more than 1.2 times it"
             )
         if (self.tls_cert_file is None) != (self.tls_private_key_file is None):
             raise SettingsError(

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -136,15 +136,20 @@ class AccountTransport:
 class Identities:
     """Hands out the clients; an async context manager."""
 
-    def __init__(self, root: ApiClient, config: ClientConfig | None) -> None:
-        """`config` is the root client's, or None when controllers share the root identity."""
+    def __init__(
+        self,
+        root: ApiClient,
+        config: ClientConfig | None,
+        fence: Callable[[], None] | None = None,
+    ) -> None:
+        """`config` is the root client's, or None when controllers share the root identity. `fence`: see Transport."""
         self._root = root
         self._shared: Transport | None = None
         if config is not None:
             bare = dataclasses.replace(
                 config, cert_pem=None, key_pem=None, token="", token_file=None, username=""
             )
-            self._shared = Transport(bare, "kube-controller-manager")
+            self._shared = Transport(bare, "kube-controller-manager", fence=fence)
 
     async def __aenter__(self) -> Identities:
         if self._shared is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import ClassVar
 
-from kubeinstall.client import ApiClient, EventRecorder, InformerSet, LeaderElector
+from kubeinstall.client import ApiClient, EventRecorder, InformerSet, LeaderElector, kubeconfig
 from kubeinstall.client.leader import host_identity
+from kubeinstall.client.metrics import leader_status
+from kubeinstall.client.transport import Transport
 from kubeinstall.runtime.component import Component, ComponentContext
 from kubeinstall.runtime.endpoints import serve_endpoints
 from kubeinstall.runtime.settings import Settings
@@ -39,23 +41,40 @@ class Scheduler(Component[SchedulerSettings]):
     async def run(self) -> None:
         """Serve health, wait for the lease if there is to be one, then schedule until cancelled."""
         names = read_profiles(self.settings.config)
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(
-                ApiClient.from_kubeconfig(self.settings.kubeconfig, user_agent="kube-scheduler")
-            )
-            port = self.settings.secure_port or -1
-            tls = server_context(self.settings) if port > 0 else None
-            await stack.enter_async_context(
-                serve_endpoints(self.context, self.settings.bind_address, port, tls=tls)
+        settings = self.settings
+        read = partial(kubeconfig.load, settings.kubeconfig)
+        config = read()
+        agent = f"{self.name}/leader-election"
+        leases = ApiClient(config, agent, Transport(config, agent, read))
+        port = settings.secure_port or -1
+        tls = server_context(settings) if port > 0 else None
+        health = serve_endpoints(self.context, settings.bind_address, port, tls=tls)
+        async with leases, health:
+            elector = LeaderElector(
+                leases,
+                settings.leader_elect_resource_name,
+                host_identity(),
+                settings.leader_elect_resource_namespace,
+                lease_duration=settings.leader_elect_lease_duration,
+                renew_deadline=settings.leader_elect_renew_deadline,
+                retry_period=settings.leader_elect_retry_period,
+                events=EventRecorder(leases, self.name),
             )
             # A scheduler that waits for the lease is as healthy as one that has it.
-            self.context.health.add_check("leaderElection", lambda: None, live=True)
+            self.context.health.add_check("leaderElection", elector.check, live=True)
+            leader_status(self.context.metrics, self.name, elector.leading)
             self.context.ready()
-            if not self.settings.leader_elect:
-                await self._schedule(client, names)
-                return
-            elector = LeaderElector(client, "kube-scheduler", host_identity())
-            await elector.run(lambda: self._schedule(client, names))
+            fence = elector.fence if settings.leader_elect else None
+
+            async def work() -> None:
+                transport = Transport(config, self.name, read, fence)
+                async with ApiClient(config, self.name, transport) as client:
+                    await self._schedule(client, names)
+
+            if settings.leader_elect:
+                await elector.run(work)
+            else:
+                await work()
 
     async def _schedule(self, client: ApiClient, names: frozenset[str]) -> None:
         state = ClusterState()

@@ -27,6 +27,21 @@ class SchedulerSettings(Settings):
     leader_elect: bool = setting(
         True, flag="leader-elect", help="Schedule only while holding the lease kube-scheduler."
     )
+    leader_elect_lease_duration: float = setting(
+        15.0, flag="leader-elect-lease-duration", unit="s", help="How long a lease is respected."
+    )
+    leader_elect_renew_deadline: float = setting(
+        10.0, flag="leader-elect-renew-deadline", unit="s", help="How long a holder tries to renew."
+    )
+    leader_elect_retry_period: float = setting(
+        2.0, flag="leader-elect-retry-period", unit="s", help="Pause between tries."
+    )
+    leader_elect_resource_name: str = setting(
+        "kube-scheduler", flag="leader-elect-resource-name", help="Name of the Lease."
+    )
+    leader_elect_resource_namespace: str = setting(
+        "kube-system", flag="leader-elect-resource-namespace", help="Namespace of the Lease."
+    )
     bind_address: str = setting(
         "127.0.0.1", flag="bind-address", help="Address of health and metrics."
     )
@@ -50,7 +65,15 @@ class SchedulerSettings(Settings):
     )
 
     def validate(self) -> None:
-        """Certificate and key come together."""
+        """Check flags against each other."""
+        if self.leader_elect_lease_duration <= self.leader_elect_renew_deadline:
+            raise SettingsError(
+                "leader-elect-renew-deadline: must be less than leader-elect-lease-duration"
+            )
+        if self.leader_elect_renew_deadline <= self.leader_elect_retry_period * 1.2:
+            raise SettingsError(
+                "leader-elect-retry-period: leader-elect-renew-deadline must be more than 1.2 times it"
+            )
         if (self.tls_cert_file is None) != (self.tls_private_key_file is None):
             raise SettingsError("tls-cert-file and tls-private-key-file need each other")
         if self.binders < 1:

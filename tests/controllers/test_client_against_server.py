@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,57 @@ async def test_one_leads_and_a_released_lease_is_taken_at_once(
             async with asyncio.timeout(10):
                 await two
         assert not second.leading()
+
+
+async def test_who_leads_is_told_and_a_stopped_holder_does_not_write(
+    api_server: RunningServer, tmp_path: Path
+) -> None:
+    """A holder that slept through its lease (SIGSTOP): another leads, and the first, woken, writes nothing more."""
+    program = Path(__file__).with_name("sleeper.py")
+    command = [sys.executable, str(program), str(api_server.admin_kubeconfig), "stopped-lease"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        async with api_server.client() as client:
+            assert process.stdout is not None
+            while (await asyncio.to_thread(process.stdout.readline)).strip() != "leading":
+                assert process.poll() is None
+            process.send_signal(signal.SIGSTOP)
+            led = asyncio.Event()
+
+            async def lead() -> None:
+                led.set()
+                await asyncio.sleep(60)
+
+            elector = LeaderElector(
+                client,
+                "stopped-lease",
+                "second",
+                lease_duration=3,
+                renew_deadline=2,
+                retry_period=0.2,
+            )
+            task = asyncio.create_task(elector.run(lead))
+            async with asyncio.timeout(20):
+                await led.wait()
+            before = (await client.get("v1/configmaps", "sleeper", "default"))["data"]
+            process.send_signal(signal.SIGCONT)
+            told = await asyncio.to_thread(process.communicate, timeout=20)
+            after = (await client.get("v1/configmaps", "sleeper", "default"))["data"]
+            assert after == before, "written after another led"
+            assert "LeadershipLost" in told[0]
+            lease = await client.get(LEASES, "stopped-lease", "kube-system")
+            assert lease["spec"]["holderIdentity"] == "second"
+            assert lease["spec"]["leaseTransitions"] == 1
+            selector = "involvedObject.name=stopped-lease,reason=LeaderElection"
+            found = await client.list("v1/events", "kube-system", field_selector=selector)
+            messages = {event["message"] for event in found["items"]}
+            assert "first became leader" in messages
+            assert messages <= {"first became leader", "first stopped leading"}
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 async def test_lease_of_a_dead_process_of_this_host_is_taken_at_once(
