@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
-from kubeinstall.errors import KubeinstallError
+from kubeinstall.errors import KubeinstallError, StatusError
 from kubeinstall.kubelet.pod import resources, spec
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ class Refused(KubeinstallError):
         self.message = message
 
 
-def admit(pod: Object, others: list[Object], parts: Parts) -> None:
+async def admit(pod: Object, others: list[Object], parts: Parts) -> None:
     """Raise `Refused` where the pod may not run here; `others` are the pods that already do."""
     _sysctls(pod, parts.config.allowed_unsafe_sysctls)
     _resources(pod, others, parts.allocatable)
-    _node(pod, parts.node_labels())
+    if not _node_matches(pod, parts.node_labels()):
+        # The scheduler may know of labels that came after this node last looked at its own object.
+        _node(pod, await _labels_now(parts))
     _ports(pod, others)
     if parts.pressure and not spec.is_critical(pod):
         _pressure(pod, parts.pressure)
@@ -91,7 +93,23 @@ def _value(amount: Quantity) -> int:
     return amount.value
 
 
+async def _labels_now(parts: Parts) -> dict[str, str]:
+    try:
+        node = await parts.client.get("v1/nodes", parts.node_name)
+    except StatusError:
+        return parts.node_labels()
+    return dict(node["metadata"].get("labels") or {})
+
+
 def _node(pod: Object, labels: dict[str, str]) -> None:
+    if not _node_matches(pod, labels):
+        raise Refused(
+            "NodeAffinity",
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        )
+
+
+def _node_matches(pod: Object, labels: dict[str, str]) -> bool:
     wanted = pod["spec"].get("nodeSelector") or {}
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
@@ -100,11 +118,7 @@ def _node(pod: Object, labels: dict[str, str]) -> None:
         matches = any(
             _term_matches(term, labels) for term in required.get("nodeSelectorTerms") or []
         )
-    if not matches:
-        raise Refused(
-            "NodeAffinity",
-            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
-        )
+    return matches
 
 
 def _term_matches(term: Object, labels: dict[str, str]) -> bool:

@@ -16,6 +16,7 @@ from kubeinstall.api.quantity import Quantity
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder, Informer
 from kubeinstall.errors import SettingsError
+from kubeinstall.kubelet.allocation import Allocations
 from kubeinstall.kubelet.bootstrap import ensure_credentials
 from kubeinstall.kubelet.bootstrap_rotation import keep_fresh, serving_rotation
 from kubeinstall.kubelet.cgroups.manager import PodCgroups
@@ -273,6 +274,7 @@ class Kubelet(Component[KubeletSettings]):
             status=StatusManager(client, self._mirror_of),
             machine=machine,
             allocatable=usable,
+            allocations=Allocations(paths.root / "allocated_pods_state"),
             services=list,
             node_labels=self._node_labels,
         )

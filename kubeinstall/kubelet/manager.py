@@ -143,11 +143,18 @@ class PodManager:
         elif not worker.gone_from_api:
             self._finished.add(uid)  # until the API says so too
         name = spec.full_name(worker.pod)
+        self._retry_resizes()
         for waiting_uid, pod in list(self._waiting.items()):
             if waiting_uid == uid or spec.full_name(pod) == name:
                 del self._waiting[waiting_uid]
                 self._start(pod)
                 return
+
+    def _retry_resizes(self) -> None:
+        """Something became free: resizes that waited for it may go on."""
+        for worker in self.workers.values():
+            if worker.resizing.pending is not None:
+                worker.wake()
 
     # From below.
 
@@ -186,7 +193,8 @@ class PodManager:
         self._start(orphan_pod(runtime), orphan=True)
 
     async def remove_leftovers(self) -> None:
-        """Take away folders of pods that neither a source nor the runtime knows."""
+        """Take away folders of pods that neither a source nor the runtime knows, and what those were given."""
+        self.parts.allocations.keep({*self.workers, *self.parts.runtime.uids()})
         folder = self.parts.paths.pods
         if not folder.is_dir():
             return

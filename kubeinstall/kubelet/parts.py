@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient, EventRecorder
+from kubeinstall.kubelet.allocation import Allocations
 from kubeinstall.kubelet.backoff import Backoffs
 from kubeinstall.kubelet.cgroups.manager import PodCgroups
 from kubeinstall.kubelet.config import KubeletConfiguration
@@ -45,6 +46,7 @@ class Parts:
     status: StatusManager
     machine: Machine
     allocatable: dict[str, str]
+    allocations: Allocations
     services: Callable[[], Iterable[Object]]
     node_labels: Callable[[], dict[str, str]]
     network_ready: bool = True

@@ -19,13 +19,13 @@ from kubeinstall.errors import KubeinstallError, StatusError
 from kubeinstall.kubelet.admission import Refused, admit
 from kubeinstall.kubelet.cgroups.manager import CgroupProblem
 from kubeinstall.kubelet.containers.kill import kill_pod
-from kubeinstall.kubelet.containers.resize import Resizer
 from kubeinstall.kubelet.containers.sandboxes import SandboxProblem
 from kubeinstall.kubelet.containers.sync import Outcome, sync_containers
 from kubeinstall.kubelet.cri import CRIError
 from kubeinstall.kubelet.parts import Parts
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.pod.status import Verdict, make_status
+from kubeinstall.kubelet.resizing import Resizing
 from kubeinstall.kubelet.volumes.manager import Mounted, VolumeProblem
 from kubeinstall.runtime.logs import get_logger
 
@@ -34,6 +34,7 @@ log = get_logger("kubelet")
 SYNC, TERMINATING, TERMINATED = "syncing", "terminating", "terminated"
 _RETRY_FIRST, _RETRY_CAP = 0.5, 10.0
 _VOLUME_RETRY_CAP = 122.0
+_RESIZE_RETRY = 5.0
 
 
 @dataclass(slots=True)
@@ -57,7 +58,8 @@ class PodWorker:
         orphan: bool = False,
     ) -> None:
         self.parts = parts
-        self.pod = pod
+        self.desired = pod
+        self.pod = parts.allocations.view(pod)
         self.uid = spec.uid(pod)
         self.phase = SYNC
         self.orphan = orphan
@@ -67,7 +69,7 @@ class PodWorker:
         self._siblings = siblings
         self._on_terminated = on_terminated
         self._admitted = False
-        self._resizer = Resizer(parts)
+        self.resizing = Resizing(parts, siblings)
         self._wake = asyncio.Event()
         self._wake.set()
         self._refresh = False
@@ -92,7 +94,8 @@ class PodWorker:
         changed = _grace(pod) != _grace(self.pod)
         if _shown(pod) != _shown(self.pod):
             self._refresh = True  # downward API volumes show them
-        self.pod = pod
+        self.desired = pod
+        self.pod = self.parts.allocations.view(pod)
         if spec.deleted(pod) and (self.phase == SYNC or changed):
             self._interrupt()
         self._wake.set()
@@ -197,9 +200,10 @@ class PodWorker:
             self.killing = Killing(over)
             self._wake.set()
             return None
-        if not self._admitted and not self._admit():
+        if not self._admitted and not await self._admit():
             self._wake.set()
             return None
+        pod = self.pod = self.resizing.allocate(self.desired)
         # Before the first report: a container whose probes nobody runs yet would count as ready.
         parts.probes.update(pod)
         status = self._report()
@@ -210,7 +214,8 @@ class PodWorker:
             text = f"network is not ready: {parts.network_message}"
             parts.recorder.event(pod, "Warning", "NetworkNotReady", text)
             return 1.0
-        await parts.cgroups.ensure(pod)
+        resizing = parts.allocations.in_progress(pod)
+        await parts.cgroups.ensure(pod, growing=resizing)
         folder = parts.paths.pod(self.uid)
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         volumes, retry = await self._volumes()
@@ -219,8 +224,7 @@ class PodWorker:
         outcome = Outcome()
         try:
             await sync_containers(parts, pod, volumes, outcome)
-            if await self._resizer.sync(pod, parts.runtime.get(self.uid)):
-                outcome.acted = True
+            await self.resizing.apply(pod, outcome, self._report)
         finally:
             self.reasons = outcome.reasons
         if outcome.acted:
@@ -237,20 +241,21 @@ class PodWorker:
             times.append(60.0)
         return max(0.05, min(times)) if times else None
 
-    def _admit(self) -> bool:
+    async def _admit(self) -> bool:
         """Whether the node takes the pod; one whose containers exist was taken before."""
         runtime = self.parts.runtime.get(self.uid)
         if runtime.containers or runtime.sandboxes:
             self._admitted = True
             return True
         try:
-            admit(self.pod, self._siblings(), self.parts)
+            await admit(self.pod, self._siblings(), self.parts)
         except Refused as refused:
             self.parts.recorder.event(self.pod, "Warning", refused.reason, refused.message)
             verdict = Verdict("Failed", refused.reason, f"Pod was rejected: {refused.message}")
             self.killing = Killing(verdict)
             return False
         self._admitted = True
+        self.parts.allocations.allocate(self.desired)
         return True
 
     async def _volumes(self) -> tuple[dict[str, Mounted] | None, float | None]:
@@ -300,6 +305,7 @@ class PodWorker:
             host_ips=parts.node_ips,
             terminal=terminal,
             verdict=self.killing.verdict if self.killing else None,
+            resize=self.resizing.state(self.pod),
         )
         parts.status.set(self.pod, status)
         return status

@@ -65,9 +65,18 @@ class PodCgroups:
             limits = CgroupLimits(shares=resources.MIN_SHARES)
             await self._make(names.class_name(self._root, qos), limits, 0)
 
-    async def ensure(self, pod: Object) -> None:
-        """Make the pod's cgroup, or bring it to the present spec. Raises `CgroupProblem`."""
+    async def ensure(self, pod: Object, *, growing: bool = False) -> None:
+        """Make the pod's cgroup, or bring it to the present spec. Raises `CgroupProblem`.
+
+        `growing`: containers are about to be resized. The pod may get more before they do, but not less: the kernel
+        refuses a pod's limit below that of a container in it.
+        """
         limits = resources.pod_cgroup_limits(pod, enforce_quota=self._enforce_quota)
+        if growing:
+            before = self._applied.get(spec.uid(pod))
+            if before is None:
+                return  # from before this process: the containers go first
+            limits = resources.larger(before, limits)
         if self._applied.get(spec.uid(pod)) == limits:
             return
         try:

@@ -85,6 +85,7 @@ async def start_container(
         event("Warning", "Failed", f"Error: {error.message}")
         raise StartProblem("CreateContainerError", error.message) from error
     container_id = answer.container_id
+    parts.allocations.set_actuated(spec.uid(pod), container)
     event("Normal", "Created", "Container created")
     try:
         await parts.cri.call("StartContainer", api.StartContainerRequest(container_id=container_id))

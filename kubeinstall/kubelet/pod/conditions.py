@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from kubeinstall.api.types import Object
+from kubeinstall.kubelet.allocation import Pending
 from kubeinstall.kubelet.cri.types import PodRuntime
 from kubeinstall.kubelet.pod import spec
 from kubeinstall.kubelet.pod.phase import has_initialized
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """How far an in-place resize is. `actuated` gives what a container was last held to, None where not known."""
+
+    pending: Pending | None = None
+    in_progress: bool = False
+    error: str = ""
+    actuated: Callable[[str], Object | None] = lambda _name: None
+
 
 OWNED = (
     "PodReadyToStartContainers",
@@ -26,10 +41,12 @@ def make_conditions(
     init_statuses: list[Object],
     runtime: PodRuntime,
     kept: list[Object],
+    resize: Resize,
 ) -> list[Object]:
     """The kubelet's conditions without transition times, in upstream's order; `kept` are others'."""
     containers_ready = _containers_ready(pod, phase, statuses, init_statuses)
     return [
+        *_resize(resize),
         _sandbox_ready(pod, runtime),
         _initialized(pod, phase, statuses, init_statuses),
         _ready(pod, containers_ready, kept),
@@ -60,6 +77,19 @@ def _condition(kind: str, *, value: bool, reason: str = "", message: str = "") -
     if message:
         condition["message"] = message
     return condition
+
+
+def _resize(resize: Resize) -> list[Object]:
+    made = []
+    if resize.pending is not None:
+        reason, message = resize.pending.reason, resize.pending.message
+        made.append(_condition("PodResizePending", value=True, reason=reason, message=message))
+    if resize.in_progress:
+        reason = "Error" if resize.error else ""
+        made.append(
+            _condition("PodResizeInProgress", value=True, reason=reason, message=resize.error)
+        )
+    return made
 
 
 def _sandbox_ready(pod: Object, runtime: PodRuntime) -> Object:

@@ -251,12 +251,15 @@ def mark_ready(
         status["ready"] = bool(ready)
 
 
-def resources_status(container: Object, current: ContainerStatus | None) -> Object:
-    """`allocatedResources` and `resources` of a running container (in-place resize's view)."""
+def resources_status(
+    container: Object, current: ContainerStatus | None, actuated: Object | None = None
+) -> Object:
+    """`allocatedResources` and `resources` of a running container: what it was given, and what it is held to."""
     if current is None or current.state not in (RUNNING, CREATED):
         return {}
     listed: dict[str, Any] = container.get("resources") or {}
-    made: Object = {"resources": {k: dict(v) for k, v in listed.items() if k in _RESOURCE_LISTS}}
+    held = listed if actuated is None else actuated
+    made: Object = {"resources": {k: dict(v) for k, v in held.items() if k in _RESOURCE_LISTS}}
     if listed.get("requests"):
         made["allocatedResources"] = dict(listed["requests"])
     return made

@@ -172,6 +172,24 @@ def pod_cgroup_limits(pod: Object, *, enforce_quota: bool = True) -> CgroupLimit
     return found
 
 
+def larger(one: CgroupLimits, other: CgroupLimits) -> CgroupLimits:
+    """What both fit into; no limit is more than any."""
+
+    def most(a: int | None, b: int | None) -> int | None:
+        return None if a is None or b is None else max(a, b)
+
+    pages = {
+        size: max(one.hugepages.get(size, 0), other.hugepages.get(size, 0))
+        for size in one.hugepages | other.hugepages
+    }
+    return CgroupLimits(
+        max(one.shares, other.shares),
+        most(one.quota, other.quota),
+        most(one.memory, other.memory),
+        pages,
+    )
+
+
 def hugepage_limits(listed: Amounts) -> dict[str, int]:
     """hugepages-2Mi → {"2MB": bytes}: the sizes as cgroup files name them."""
     units = {"Ki": "KB", "Mi": "MB", "Gi": "GB"}

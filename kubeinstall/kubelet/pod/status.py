@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from kubeinstall.api.times import now
 from kubeinstall.api.types import Object
-from kubeinstall.kubelet.cri.types import PodRuntime
+from kubeinstall.kubelet.cri.types import ContainerStatus, PodRuntime
 from kubeinstall.kubelet.pod import resources, spec
-from kubeinstall.kubelet.pod.conditions import OWNED, make_conditions, with_times
+from kubeinstall.kubelet.pod.conditions import OWNED, Resize, make_conditions, with_times
 from kubeinstall.kubelet.pod.containers_status import (
     Probes,
     Reasons,
@@ -30,6 +30,9 @@ class Verdict:
     conditions: tuple[Object, ...] = ()
 
 
+_NO_RESIZE = Resize()
+
+
 def make_status(
     pod: Object,
     runtime: PodRuntime,
@@ -40,19 +43,24 @@ def make_status(
     host_ips: Sequence[str],
     terminal: bool,
     verdict: Verdict | None = None,
+    resize: Resize = _NO_RESIZE,
 ) -> Object:
     """The status to report; `previous` is the one known so far, `terminal` that nothing will run again."""
     known = {s["name"]: s for s in previous.get("containerStatuses") or []}
     known_init = {s["name"]: s for s in previous.get("initContainerStatuses") or []}
     known_ephemeral = {s["name"]: s for s in previous.get("ephemeralContainerStatuses") or []}
     has_init = bool(spec.init_containers(pod))
+
+    def sizes(container: Object, current: ContainerStatus | None) -> Object:
+        return resources_status(container, current, resize.actuated(container["name"]))
+
     statuses = make_statuses(
         pod, spec.containers(pod), runtime, reasons, known,
-        initializing=has_init, init=False, terminal=terminal, resources_of=resources_status,
+        initializing=has_init, init=False, terminal=terminal, resources_of=sizes,
     )  # fmt: skip
     init_statuses = make_statuses(
         pod, spec.init_containers(pod), runtime, reasons, known_init,
-        initializing=True, init=True, terminal=terminal, resources_of=resources_status,
+        initializing=True, init=True, terminal=terminal, resources_of=sizes,
     )  # fmt: skip
     ephemeral = make_statuses(
         pod, spec.ephemeral_containers(pod), runtime, reasons, known_ephemeral,
@@ -70,7 +78,7 @@ def make_status(
     # Conditions of others are whatever the API has now (readiness gates, DisruptionTarget), not what was reported last.
     theirs = (pod.get("status") or {}).get("conditions") or []
     kept = [dict(c) for c in theirs if c["type"] not in OWNED]
-    conditions = make_conditions(pod, phase, statuses, init_statuses, runtime, kept)
+    conditions = make_conditions(pod, phase, statuses, init_statuses, runtime, kept, resize)
     generation = pod["metadata"].get("generation")
     fresh = with_times(conditions, previous.get("conditions") or [], now(), generation)
     if verdict:
@@ -94,7 +102,7 @@ def make_status(
             entry.pop("started", None)
         status["ephemeralContainerStatuses"] = ephemeral
     status["qosClass"] = resources.qos_class(pod)
-    for name in ("nominatedNodeName", "resourceClaimStatuses", "resize"):
+    for name in ("nominatedNodeName", "resourceClaimStatuses"):
         if previous.get(name):
             status[name] = previous[name]
     return status
