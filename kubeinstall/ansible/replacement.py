@@ -10,12 +10,13 @@ import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible import paths, renewal, served, stages
 from kubeinstall.ansible.authorities import files_for
 from kubeinstall.ansible.components import is_worker
 from kubeinstall.ansible.identity import identity_of
+from kubeinstall.ansible.objects import with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.restarts import installed_settings, restart_changed
 from kubeinstall.errors import KubeinstallError
@@ -37,9 +38,13 @@ from kubeinstall.pki.replacement import (
     write_stage,
 )
 
+if TYPE_CHECKING:
+    from kubeinstall.client.client import ApiClient
+
 Object = dict[str, Any]
 
 _KUBELET_SECONDS = 90.0
+_SERVER_SECONDS = 60.0
 
 
 def look(config: Object) -> Outcome:
@@ -90,6 +95,23 @@ def _retired(pki: Path, new: bytes) -> list[str]:
     old = [found for found in blocks((pki / "sa.pub").read_bytes()) if found not in keep]
     keys = [serialization.load_pem_public_key(block) for block in old]
     return [key_id(key) for key in keys]  # type: ignore[arg-type]  # only RSA and EC keys verify tokens
+
+
+def require_all(known: Sequence[str]) -> None:
+    """KubeinstallError when the cluster has a node that does not take part: it would trust nobody at the end, and be
+    trusted by nobody."""
+
+    async def work(client: ApiClient) -> Outcome:
+        nodes = (await client.list("v1/nodes"))["items"]
+        return Outcome(facts={"nodes": [node["metadata"]["name"] for node in nodes]})
+
+    found = with_client(paths.ADMIN, work, _SERVER_SECONDS).facts["nodes"]
+    left_out = [name for name in found if name not in known]
+    if left_out:
+        raise KubeinstallError(
+            f"nodes that do not take part would be lost: {', '.join(left_out)}; all hosts must change together, so "
+            "have them all in one inventory, and run kubeinstall certs rotate-ca -i INVENTORY"
+        )
 
 
 def place(config: Object, files: Mapping[str, str], *, check: bool) -> Outcome:

@@ -164,8 +164,16 @@ def rotate_ca(
     ones go. Run it again after an interruption: it goes on.
     """
     from kubeinstall.cli.node import seconds_of
+    from kubeinstall.pki.inventory import AUTHORITIES
+    from kubeinstall.pki.replacement import SERVICE_ACCOUNT
     from kubeinstall.provision.certificates import STAGES, RotateOptions
 
+    known = [*(spec.name for spec in AUTHORITIES), SERVICE_ACCOUNT]
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise typer.BadParameter(
+            f"there is no authority {unknown[0]!r}; choose from {', '.join(known)}"
+        )
     if until not in STAGES:
         raise typer.BadParameter(f"{until!r} is none of {', '.join(STAGES)}", param_hint="--until")
     options = RotateOptions(

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubeinstall.ansible import etcd, followed, paths, replacement
 from kubeinstall.ansible.bootstrap import ensure_discovery
 from kubeinstall.ansible.hostinfo import default_address, host_name
-from kubeinstall.ansible.objects import with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki.replacement import Stage
 from kubeinstall.provision.certificates import STAGES, RotateOptions
 
-if TYPE_CHECKING:
-    from kubeinstall.client.client import ApiClient
-
 Object = dict[str, Any]
-
-_SERVER_SECONDS = 30.0
 
 
 def configuration(file: Path | None = None) -> Object:
@@ -47,7 +41,7 @@ def rotate_here(options: RotateOptions, say: Callable[[str], None]) -> None:
     config = configuration()
     if not paths.COMPONENTS.exists():
         raise KubeinstallError(f"{paths.COMPONENTS}: missing; there is no cluster on this host")
-    _require_alone()
+    replacement.require_all([config["init"]["nodeRegistration"]["name"]])
     begun = replacement.begin(config, options.names, check=options.check)
     _tell("begin", begun, say)
     if options.check:
@@ -74,18 +68,3 @@ def _tell(stage: str, outcome: Outcome, say: Callable[[str], None]) -> None:
         say(f"Warning: {warning}")
     for change in outcome.changes:
         say(f"{stage}: {change}")
-
-
-def _require_alone() -> None:
-    """KubeinstallError where other hosts would be lost."""
-
-    async def work(client: ApiClient) -> Outcome:
-        nodes = (await client.list("v1/nodes"))["items"]
-        return Outcome(facts={"nodes": [node["metadata"]["name"] for node in nodes]})
-
-    nodes = with_client(paths.ADMIN, work, _SERVER_SECONDS).facts["nodes"]
-    if len(nodes) > 1:
-        raise KubeinstallError(
-            f"the cluster has {len(nodes)} nodes ({', '.join(nodes)}): all of them must change together; put them in "
-            "an inventory and run kubeinstall certs rotate-ca -i INVENTORY"
-        )

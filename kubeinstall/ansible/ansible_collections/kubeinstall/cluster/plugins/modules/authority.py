@@ -26,14 +26,15 @@ options:
     required: true
   step:
     description:
-      - C(look) says what waits on the host, C(begin) makes the new authorities, C(place) has them wait on the others.
+      - C(look) says what waits on the host; C(require) fails when the cluster has other nodes than C(nodes).
+      - C(begin) makes the new authorities, C(place) has them wait on the others.
       - C(trust), C(issue) and C(drop) bring the host to that stage.
       - C(tell) has hosts that will join told of it.
       - C(trusted) waits until pods trust the new authority, C(renewed) until they have tokens of the new key.
       - C(secrets) has tokens that do not end issued afresh.
       - C(end) leaves nothing waiting.
     type: str
-    choices: [look, begin, place, trust, issue, drop, tell, trusted, renewed, secrets, end]
+    choices: [look, require, begin, place, trust, issue, drop, tell, trusted, renewed, secrets, end]
     required: true
   names:
     description: Which authorities; all if empty.
@@ -50,6 +51,11 @@ options:
     default: ""
   retired:
     description: Ids of the service-account keys that go.
+    type: list
+    elements: str
+    default: []
+  nodes:
+    description: Names of the nodes that take part, for C(require).
     type: list
     elements: str
     default: []
@@ -107,6 +113,7 @@ SPEC: dict[str, Any] = {
         "required": True,
         "choices": [
             "look",
+            "require",
             "begin",
             "place",
             *_STAGES,
@@ -121,6 +128,7 @@ SPEC: dict[str, Any] = {
     "files": {"type": "dict", "default": {}, "no_log": True},
     "authority": {"type": "str", "default": ""},
     "retired": {"type": "list", "elements": "str", "default": []},
+    "nodes": {"type": "list", "elements": "str", "default": []},
     "others": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 300},
 }
@@ -137,6 +145,9 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
     match step:
         case "look":
             return replacement.look(config)
+        case "require":
+            replacement.require_all(params["nodes"])
+            return Outcome()
         case "begin":
             return replacement.begin(config, params["names"], check=check)
         case "place":
