@@ -10,6 +10,7 @@ import typer
 from kubeinstall.cli.console import out, write
 from kubeinstall.cli.expiration import Form, write_inventory, write_report
 from kubeinstall.cli.options import PKI, CertDir, ConfigFile, DryRun, Verbose, split
+from kubeinstall.errors import KubeinstallError
 
 if TYPE_CHECKING:
     from kubeinstall.pki import ClusterIdentity
@@ -38,7 +39,10 @@ def check_expiration(
         from kubeinstall.provision.certificates import told
         from kubeinstall.provision.inventory.load import load
 
-        write_inventory(told(load(inventory), out()), output)
+        found, silent = told(load(inventory), out())
+        write_inventory(found, output)
+        if silent:
+            raise KubeinstallError(f"these hosts could not be asked: {', '.join(silent)}")
         return
     from kubeinstall.pki.expiry import expiries
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision.apply import only_run, ssh_environment, taking_part
 from kubeinstall.provision.display import show_failures
 from kubeinstall.provision.hosts_display import host_progress
@@ -34,13 +33,19 @@ class RotateOptions:
     verbosity: int = 0
 
 
-def told(loaded: Loaded, console: Console) -> dict[str, list[dict[str, Any]]]:
-    """Host → its certificates: `name`, `ends` (seconds since 1970), `authority`, `is_authority`, `external`."""
+def told(
+    loaded: Loaded, console: Console
+) -> tuple[dict[str, list[dict[str, Any]]], tuple[str, ...]]:
+    """Host → its certificates: `name`, `ends` (seconds since 1970), `authority`, `is_authority`, `external`; and the
+    hosts that could not be asked, which has been shown."""
     result, hosts = _run(loaded, "certificates", {}, console)
-    if not result.ok:
-        raise KubeinstallError("not every host could be asked")
-    names = {name: _node(loaded, name) for name in hosts}
-    return {name: result.facts.get(f"certificates of {names[name]}") or [] for name in hosts}
+    found = {
+        name: result.facts[fact]
+        for name in hosts
+        for fact in [f"certificates of {_node(loaded, name)}"]
+        if fact in result.facts
+    }
+    return found, tuple(name for name in hosts if name not in found)
 
 
 def _node(loaded: Loaded, name: str) -> str:

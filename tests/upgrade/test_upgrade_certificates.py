@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from tests.upgrade.conftest import Lab
 from tests.upgrade.test_upgrade import under_load, versions
@@ -31,6 +32,17 @@ type: kubernetes.io/service-account-token
 
 def sh(lab: Lab, host: str, script: str) -> str:
     return lab.hosts("exec", host, "--", "sh", "-c", script).strip()
+
+
+def test_a_host_that_was_taken_off_is_named(lab: Lab) -> None:
+    done = lab.run(lab.folder / "new", "certs", "check-expiration")
+    assert done.returncode == 1
+    assert "could not be asked: c" in done.stderr
+    assert "etcd-peer" in done.stdout
+    inventory = yaml.safe_load((lab.folder / "lab/hosts.yml").read_text())
+    del inventory["all"]["children"]["kube_node"]["hosts"]["c"]
+    (lab.folder / "lab/hosts.yml").write_text(yaml.safe_dump(inventory))
+    del lab.addresses["c"]
 
 
 def test_every_host_tells_when_its_certificates_end(lab: Lab) -> None:
