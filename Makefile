@@ -18,7 +18,8 @@ HOST_PACKAGES := iproute2 mmdebstrap nftables openssh-client systemd-container
 MOLECULE_SHORT ?= default members
 MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule -c .config/molecule/config.yml test
 
-.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-cluster test-upgrade bench \
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster \
+	test-upgrade bench \
 	wheel collection hosts molecule molecule-short lock clean
 
 help: ## list the targets
@@ -100,6 +101,10 @@ test: packages check ## everything that CI runs (as root, on a machine of its ow
 
 e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
 	$(BIN)/pytest -v tests/e2e -m e2e
+
+test-join: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
+test-join: venv packages ## hosts joined by hand to a cluster of real hosts: three, on this machine (as root)
+	$(BIN)/pytest -v tests/join -m e2e
 
 test-cluster: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-cluster: venv packages ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)

@@ -48,7 +48,7 @@ and take it off again with `kubeinstall reset`. Commands and flags are kubeadm's
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.add_typer(init.app, name="init")
+app.command("init")(init.init)
 app.command("join")(join.join)
 app.command("reset")(reset.reset)
 app.command("apply")(apply.apply)

@@ -27,6 +27,28 @@ _Components = Annotated[
 ]
 
 
+images_app = typer.Typer(
+    help="Images that the cluster needs.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(images_app, name="images")
+
+
+@images_app.command("list")
+def images_list() -> None:
+    """List them: one, of the pod sandbox. Control plane and add-ons are programs here, not images."""
+    from kubeinstall.ansible.stages import SANDBOX_IMAGE
+
+    write(SANDBOX_IMAGE)
+
+
+@images_app.command("pull")
+def images_pull() -> None:
+    """Nothing to pull: init and join make the image on each host, of Debian's packages."""
+    from kubeinstall.ansible.stages import SANDBOX_IMAGE
+
+    write(f"{SANDBOX_IMAGE} is made on each host by init and join; no registry is asked")
+
+
 @print_app.command("init-defaults")
 def init_defaults(component_configs: _Components = None) -> None:
     """For `kubeinstall init`."""

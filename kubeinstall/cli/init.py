@@ -8,20 +8,30 @@ from typing import Annotated, Any
 import typer
 
 from kubeinstall.cli.console import out, write
-from kubeinstall.cli.options import ADMIN, ConfigFile, DryRun, Ignore, SkipPhases, Verbose, split
+from kubeinstall.cli.options import (
+    ADMIN,
+    ConfigFile,
+    DryRun,
+    Ignore,
+    Patches,
+    SkipPhases,
+    Verbose,
+    parse_gates,
+    split,
+)
 from kubeinstall.config import InitConfig, load_init
 
-app = typer.Typer(
-    help="Set up the Kubernetes control plane on this host.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
 _PREFLIGHT_FAILED = 2
 
 
-@app.callback()
 def init(
-    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[phase [NAME]]",
+            help="phase NAME runs one phase alone, for example: phase certs apiserver; phase lists them.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     apiserver_advertise_address: Annotated[
         str,
@@ -59,11 +69,21 @@ def init(
     skip_certificate_key_print: Annotated[
         bool, typer.Option("--skip-certificate-key-print", help="Do not print that key.")
     ] = False,
-    skip_token_print: Annotated[bool, typer.Option(help="Do not print the token.")] = False,
+    skip_token_print: Annotated[
+        bool, typer.Option("--skip-token-print", help="Do not print the token.")
+    ] = False,
     bundle: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Install from this bundle, without any network."),
     ] = None,
+    patches: Patches = "",
+    feature_gates: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=BOOL", help="kubeadm's own gates; kubeinstall has none."),
+    ] = None,
+    image_repository: Annotated[
+        str, typer.Option(help="Recorded; nothing is pulled here: components are programs.")
+    ] = "",
     dry_run: DryRun = False,
     ignore_preflight_errors: Ignore = None,
     skip_phases: SkipPhases = None,
@@ -75,6 +95,10 @@ def init(
     nothing when all is done. Flags win over the configuration file, whose form is kubeadm's
     (see: kubeinstall config print init-defaults).
     """
+    name = _phase(words or [])
+    if name == "":
+        _list_phases()
+        return
     settings = _InitFlags(
         init={
             "localAPIEndpoint": {
@@ -85,12 +109,15 @@ def init(
             "certificateKey": certificate_key,
             "skipPhases": split(skip_phases),
             "bootstrapTokens": _tokens(token, token_ttl),
+            "patches": {"directory": str(Path(patches).absolute()) if patches else ""},
         },
         cluster={
             "apiServer": {"certSANs": split(apiserver_cert_extra_sans)},
             "certificatesDir": cert_dir,
             "controlPlaneEndpoint": control_plane_endpoint,
             "kubernetesVersion": kubernetes_version,
+            "featureGates": parse_gates(split(feature_gates)),
+            "imageRepository": image_repository,
             "networking": {
                 "podSubnet": pod_network_cidr,
                 "serviceSubnet": service_cidr,
@@ -98,46 +125,40 @@ def init(
             },
         },
     )
-    loaded = settings.load(config)
-    context.obj = _Run(loaded, dry_run, split(ignore_preflight_errors), verbose)
-    context.obj.show_key = not skip_certificate_key_print
-    if context.invoked_subcommand is None:
-        if bundle is not None and not context.obj.dry_run:
-            from kubeinstall.provision.bundle import install_bundle
-
-            install_bundle(bundle, write)
-        context.obj.run(show_token=not skip_token_print)
-        if upload_certs and not context.obj.dry_run:
-            context.obj.upload_certs()
-
-
-@app.command("phase")
-def phase(
-    context: typer.Context,
-    names: Annotated[
-        list[str] | None, typer.Argument(help="For example: certs apiserver, or certs/apiserver.")
-    ] = None,
-) -> None:
-    """Run one phase of init alone; without a name, list the phases.
-
-    Options stand before the word phase: kubeinstall init --config FILE phase certs
-    """
-    from kubeinstall.provision.phases import PHASES, select_one
-
-    if not names:
-        for item in PHASES:
-            parts = f" ({', '.join(item.parts)})" if item.parts else ""
-            write(f"  {item.name:20} {item.help}{parts}")
+    run = _Run(
+        settings.load(config),
+        dry_run,
+        split(ignore_preflight_errors),
+        verbose,
+        not skip_certificate_key_print,
+    )
+    if name is not None:
+        run.phase(name)
         return
-    name = "/".join(names)
-    run: _Run = context.obj
-    if name == "show-join-command":
-        write(run.join_command())
-        return
-    if name == "upload-certs":
+    if bundle is not None and not run.dry_run:
+        from kubeinstall.provision.bundle import install_bundle
+
+        install_bundle(bundle, write)
+    run.run(show_token=not skip_token_print)
+    if upload_certs and not run.dry_run:
         run.upload_certs()
-        return
-    run.run(selection=select_one(name))
+
+
+def _phase(words: list[str]) -> str | None:
+    """None without the word, empty when none is named; `certs apiserver` is `certs/apiserver`."""
+    if not words:
+        return None
+    if words[0] != "phase":
+        raise typer.BadParameter(f"unknown: {' '.join(words)}; there is only: phase [NAME]")
+    return "/".join(words[1:])
+
+
+def _list_phases() -> None:
+    from kubeinstall.provision.phases import PHASES
+
+    for item in PHASES:
+        parts = f" ({', '.join(item.parts)})" if item.parts else ""
+        write(f"  {item.name:20} {item.help}{parts}")
 
 
 class _InitFlags:
@@ -162,12 +183,30 @@ class _InitFlags:
 class _Run:
     """One init, or one phase of it."""
 
-    def __init__(self, config: InitConfig, dry_run: bool, ignored: list[str], verbose: int) -> None:
+    def __init__(
+        self,
+        config: InitConfig,
+        dry_run: bool,
+        ignored: list[str],
+        verbose: int,
+        show_key: bool,
+    ) -> None:
         self.config = config
         self.dry_run = dry_run or bool(config.init.get("dryRun"))
         self.ignored = ignored
         self.verbose = verbose
-        self.show_key = True
+        self.show_key = show_key
+
+    def phase(self, name: str) -> None:
+        """`init phase NAME`."""
+        from kubeinstall.provision.phases import select_one
+
+        if name == "show-join-command":
+            write(self.join_command())
+        elif name == "upload-certs":
+            self.upload_certs()
+        else:
+            self.run(selection=select_one(name))
 
     def upload_certs(self) -> None:
         """`upload-certs`: the cluster's authorities, encrypted, for two hours."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kubeinstall.cli.console import out, write
-from kubeinstall.cli.options import ConfigFile, DryRun, Ignore, SkipPhases, Verbose, split
+from kubeinstall.cli.options import ConfigFile, DryRun, Ignore, Patches, SkipPhases, Verbose, split
 
 _PREFLIGHT_FAILED = 2
 _JOINED = """
@@ -78,6 +78,7 @@ def join(
     ] = 0,
     node_name: Annotated[str, typer.Option(help="The node's name; default: the host name.")] = "",
     cri_socket: Annotated[str, typer.Option(help="The CRI socket to connect to.")] = "",
+    patches: Patches = "",
     dry_run: DryRun = False,
     ignore_preflight_errors: Ignore = None,
     skip_phases: SkipPhases = None,
@@ -109,6 +110,7 @@ def join(
             "tlsBootstrapToken": tls_bootstrap_token or (token if discovery_file else ""),
         },
         "skipPhases": split(skip_phases),
+        "patches": {"directory": str(Path(patches).absolute()) if patches else ""},
         "dryRun": dry_run,
     }
     if discovery_file:

@@ -22,17 +22,20 @@ def callback() -> None:
 def user(
     client_name: Annotated[str, typer.Option(help="Name of the user: the certificate's CN.")],
     org: Annotated[list[str] | None, typer.Option(help="Groups: the certificate's O.")] = None,
+    token: Annotated[
+        str, typer.Option(help="The user's bearer token, instead of a client certificate.")
+    ] = "",
     validity_period: Annotated[str, typer.Option(help="The certificate's life.")] = "8760h0m0s",
     cert_dir: CertDir = PKI,
     config: ConfigFile = None,
 ) -> None:
-    """Print a kubeconfig for a new user, with a client certificate of the cluster's CA."""
+    """Print a kubeconfig for a user: with a new client certificate of the cluster's CA, or with --token."""
     from kubeinstall.cli.certs import _identity
     from kubeinstall.config.durations import parse_duration
     from kubeinstall.pki.certificates import Subject
     from kubeinstall.pki.ensure import load_authority
     from kubeinstall.pki.inventory import CA
-    from kubeinstall.pki.kubeconfigs import client_kubeconfig, dump
+    from kubeinstall.pki.kubeconfigs import client_kubeconfig, dump, token_kubeconfig
 
     try:
         validity: timedelta = parse_duration(validity_period)
@@ -42,5 +45,10 @@ def user(
 
     identity = replace(_identity(config), certificate_validity=validity)
     subject = Subject(client_name, tuple(split(org)))
-    document = client_kubeconfig(load_authority(cert_dir, CA), subject, identity)
+    authority = load_authority(cert_dir, CA)
+    document = (
+        token_kubeconfig(authority, client_name, token, identity)
+        if token
+        else client_kubeconfig(authority, subject, identity)
+    )
     sys.stdout.write(dump(document).decode())

@@ -36,11 +36,29 @@ AdminKubeconfig = Annotated[
         "--kubeconfig", metavar="FILE", help="The kubeconfig to talk to the cluster with."
     ),
 ]
+Patches = Annotated[
+    str,
+    typer.Option(
+        metavar="DIR",
+        help="Directory of patches of the kubelet's configuration: kubeletconfiguration[suffix][+type].{json,yaml}.",
+    ),
+]
 CertDir = Annotated[
     Path, typer.Option("--cert-dir", metavar="DIR", help="Where the certificates are.")
 ]
 ADMIN = Path("/etc/kubernetes/admin.conf")
 PKI = Path("/etc/kubernetes/pki")
+
+
+def parse_gates(pairs: list[str]) -> dict[str, bool]:
+    """`NAME=true` pairs; BadParameter for another form."""
+    gates = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals) or value.lower() not in ("true", "false"):
+            raise typer.BadParameter(f"{pair!r}: must be NAME=true or NAME=false")
+        gates[name] = value.lower() == "true"
+    return gates
 
 
 def split(values: list[str] | None) -> list[str]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kubeinstall import KUBERNETES_VERSION
 from kubeinstall.config.documents import FieldPath
+from kubeinstall.config.durations import parse_duration
 
 Object = dict[str, Any]
 Finding = tuple[FieldPath, str]
@@ -28,13 +29,14 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([-+].*)?")
 _HASH = re.compile(r"(?i)sha256:[0-9a-f]{64}")
 _MINIMUM_SERVICE_ADDRESSES = 10
 _LARGEST_SERVICE_RANGE_BITS = 20
+_USAGES = ("signing", "authentication")
 _NODE_MASK = {4: 24, 6: 64}
 
 
 def check_init(document: Object) -> Iterator[Finding]:
     """InitConfiguration."""
     for index, token in enumerate(document.get("bootstrapTokens") or []):
-        yield from _token(("bootstrapTokens", index), token)
+        yield from check_token(("bootstrapTokens", index), token)
     yield from _registration(document.get("nodeRegistration") or {})
     yield from _endpoint(("localAPIEndpoint",), document.get("localAPIEndpoint") or {})
     yield from _certificate_key(("certificateKey",), document.get("certificateKey"))
@@ -54,7 +56,13 @@ def check_cluster(document: Object) -> Iterator[Finding]:
         yield ("clusterName",), _invalid(name, "must be a DNS-1123 subdomain")
     if document.get("featureGates"):
         for gate in document["featureGates"]:
-            yield ("featureGates", gate), f'Invalid value: "{gate}": unknown feature gate'
+            yield (
+                ("featureGates", gate),
+                (
+                    f'Invalid value: "{gate}": unrecognized feature gate; kubeinstall has none, and those of '
+                    "the components are given to them: extraArgs, name feature-gates"
+                ),
+            )
 
 
 def check_join(document: Object) -> Iterator[Finding]:
@@ -187,11 +195,21 @@ def _etcd(etcd: Object) -> Iterator[Finding]:
         yield from _absolute((*path, field), external.get(field))
 
 
-def _token(path: FieldPath, token: Object) -> Iterator[Finding]:
+def check_token(path: FieldPath, token: Object) -> Iterator[Finding]:
+    """An entry of `bootstrapTokens`."""
     if not _TOKEN.fullmatch(token.get("token", "")):
         yield (*path, "token"), _BAD_FORM
     if token.get("ttl") and token.get("expires"):
         yield path, "ttl and expires are mutually exclusive"
+    if token.get("ttl"):
+        try:
+            parse_duration(str(token["ttl"]))
+        except ValueError as error:
+            yield (*path, "ttl"), _invalid(str(token["ttl"]), str(error))
+    for index, usage in enumerate(token.get("usages") or []):
+        if usage not in _USAGES:
+            why = f"valid bootstrap token usages are {', '.join(_USAGES)}"
+            yield (*path, "usages", index), _invalid(usage, why)
     for index, group in enumerate(token.get("groups") or []):
         if not _GROUP.fullmatch(group):
             why = 'must match "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z"'

@@ -167,6 +167,19 @@ def client_kubeconfig(
     )
 
 
+def token_kubeconfig(
+    authority: Authority, user_name: str, token: str, identity: ClusterIdentity
+) -> dict[str, Any]:
+    """A kubeconfig for who has a bearer token."""
+    return build(
+        server=identity.server,
+        ca_pem=certificate_pem(authority.certificate),
+        user_name=user_name,
+        user={"token": token},
+        cluster_name=identity.cluster_name,
+    )
+
+
 def build(
     *,
     server: str,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from kubeinstall.ansible.components import component_settings, kubelet_configuration
+from kubeinstall.ansible.patches import patched
 from kubeinstall.config import ConfigError, InitConfig, Problem
 from kubeinstall.errors import SettingsError
 
@@ -42,7 +44,10 @@ def check_settings(config: InitConfig) -> None:
     try:
         from kubeinstall.kubelet.config import from_document
 
-        kubelet = kubelet_configuration(documents, systemd_cgroup=False)
+        kubelet = patched(
+            kubelet_configuration(documents, systemd_cgroup=False),
+            (config.init.get("patches") or {}).get("directory") or "",
+        )
         from_document(kubelet, "KubeletConfiguration")
     except SettingsError as error:
         problems.append(Problem("configuration", 0, "", str(error)))
@@ -50,10 +55,16 @@ def check_settings(config: InitConfig) -> None:
         raise ConfigError(problems)
 
 
+def absolute_patches(document: dict[str, Any]) -> dict[str, str]:
+    """`patches` of an Init- or JoinConfiguration; modules run in a directory of their own."""
+    given = (document.get("patches") or {}).get("directory") or ""
+    return {"directory": str(Path(given).absolute())} if given else {}
+
+
 def as_variables(config: InitConfig) -> dict[str, Any]:
     """The documents as the roles take them (`kubeinstall_config`)."""
     return {
-        "init": config.init,
+        "init": {**config.init, "patches": absolute_patches(config.init)},
         "cluster": config.cluster,
         "kubelet": config.kubelet,
         "proxy": config.proxy,

@@ -10,7 +10,7 @@ from kubeinstall.config import InitConfig
 from kubeinstall.provision.checks import as_variables, check_settings
 from kubeinstall.provision.display import progress, show_diffs, show_failures
 from kubeinstall.provision.logfile import write_log
-from kubeinstall.provision.phases import Selection, select_all_but
+from kubeinstall.provision.phases import Selection, leave_out_addons, select_all_but
 from kubeinstall.provision.playbook import Play, local_inventory, run_play
 from kubeinstall.provision.results import RunResult
 
@@ -35,8 +35,10 @@ def run_init(
     selection: Selection | None = None,
 ) -> RunResult:
     """Check the configuration, run the playbook, show how it goes. The result tells success."""
+    skipped = config.init.get("skipPhases") or []
+    leave_out_addons(skipped, config.cluster)
     check_settings(config)
-    chosen = selection or select_all_but(config.init.get("skipPhases") or [])
+    chosen = selection or select_all_but(skipped)
     ignored = [
         *(config.init["nodeRegistration"].get("ignorePreflightErrors") or []),
         *options.ignore_preflight_errors,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kubeinstall.ansible.components import kubelet_configuration
+from kubeinstall.ansible.patches import patched
 from kubeinstall.ansible.preflight import failure_text, verdict
 from kubeinstall.config.durations import parse_duration
 from kubeinstall.errors import KubeinstallError
@@ -112,6 +114,7 @@ def run_join(join: Object, options: JoinOptions, console: Console) -> JoinResult
         *(join["nodeRegistration"].get("ignorePreflightErrors") or []),
         *options.ignore_preflight_errors,
     ]
+    left_out = skip_tags(join.get("skipPhases") or [])  # unknown names are told before all else
     work = _Join(join, options, console, ignored)
     work.check_host()
     found = work.discover()
@@ -129,12 +132,16 @@ def run_join(join: Object, options: JoinOptions, console: Console) -> JoinResult
         require_shared_datastore(cluster)
         files = download_certificates(found, _certificate_key(plane))
     config = host_configuration(join, found, cluster)
+    patched(
+        kubelet_configuration(config, systemd_cgroup=False),
+        config["init"]["patches"].get("directory", ""),
+    )  # a patch that cannot be applied is told before anything is changed
     result = JoinResult(found.server, plane is not None)
     if options.phase is not None and options.phase.name == PREFLIGHT:
         return result
     if not options.dry_run:
         Unfinished(_pin(found)).write()
-    run = _play(work, config, found, files)
+    run = _play(work, config, found, files, left_out)
     if run.ok and not options.dry_run and options.phase is None:
         MARKER.unlink(missing_ok=True)
     return JoinResult(found.server, plane is not None, run)
@@ -164,7 +171,9 @@ def _same_cluster(found: Found) -> Unfinished | None:
     return unfinished
 
 
-def _play(work: _Join, config: Object, found: Found, files: dict[str, str]) -> RunResult:
+def _play(
+    work: _Join, config: Object, found: Found, files: dict[str, str], left_out: list[str]
+) -> RunResult:
     options, join = work.options, work.join
     timeouts = join["timeouts"]
     play = Play(
@@ -182,7 +191,7 @@ def _play(work: _Join, config: Object, found: Found, files: dict[str, str]) -> R
             "join_timeout": int(parse_duration(timeouts["kubeletHealthCheck"]).total_seconds()),
         },
         tags=[options.phase.tag] if options.phase else (),
-        skip_tags=skip_tags(join.get("skipPhases") or []),
+        skip_tags=left_out,
         check=options.dry_run,
         verbosity=options.verbosity,
     )

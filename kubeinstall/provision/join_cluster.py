@@ -17,6 +17,7 @@ from kubeinstall.config.defaults import CONTROL_PLANE_TAINT, default_cluster, de
 from kubeinstall.config.schemas import KUBELET, PROXY
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.pki import PkiError, decrypt_with_key
+from kubeinstall.provision.checks import absolute_patches
 from kubeinstall.provision.discovery import Found
 from kubeinstall.provision.discovery_http import Answer, NoAnswer, get
 
@@ -119,6 +120,7 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
         {
             "nodeRegistration": registration,
             "localAPIEndpoint": (plane or {}).get("localAPIEndpoint") or {},
+            "patches": absolute_patches(join),
         },
         node_name=name,
         address=address,

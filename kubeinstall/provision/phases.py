@@ -63,9 +63,19 @@ PHASES = (
     Phase(
         "kubelet-start", "Write kubelet settings and start the node's components", "kubelet-start"
     ),
-    Phase("upload-config", "Upload the configuration to ConfigMaps", "upload-config"),
+    Phase(
+        "upload-config",
+        "Upload the configuration to ConfigMaps",
+        "upload-config",
+        {"kubeadm": "", "kubelet": ""},
+    ),
     Phase("bootstrap-token", "Generate a bootstrap token used to join a node", "bootstrap-token"),
-    Phase("addon", "Install what a conforming cluster needs: cluster DNS, pod network", "addon"),
+    Phase(
+        "addon",
+        "Install what a conforming cluster needs: cluster DNS, pod network",
+        "addon",
+        {"coredns": "", "kube-proxy": ""},
+    ),
     Phase("mark-control-plane", "Wait for the node and mark it", "mark-control-plane"),
     Phase("images", "Build and import local images", "images"),
     Phase("upload-certs", "Share the certificates with control planes that join", "upload-certs"),
@@ -74,6 +84,14 @@ PHASES = (
 _BY_NAME = {phase.name: phase for phase in PHASES}
 # These three are parts of one task, told apart by a variable.
 _OBJECTS = ("upload-config", "bootstrap-token", "addon")
+#: kubeadm's phases that are no steps of their own here → the phase that they are part of.
+PART_OF = {"wait-control-plane": "control-plane", "kubelet-finalize": "kubelet-start"}
+#: Parts of `addon` → the section of ClusterConfiguration that leaves the program out.
+ADDONS = {"addon/coredns": "dns", "addon/kube-proxy": "proxy"}
+_NO_ETCD = (
+    "a single host keeps its state in a file (SQLite) or in the etcd of etcd.external; etcd on the hosts themselves is "
+    "made by: kubeinstall apply"
+)
 
 
 @dataclass
@@ -85,9 +103,20 @@ class Selection:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
+def leave_out_addons(skipped: Sequence[str], cluster: dict[str, Any]) -> None:
+    """Skipped parts of `addon` become what the ClusterConfiguration says, so that nodes that join know it too."""
+    for name, section in ADDONS.items():
+        if name in skipped:
+            cluster[section] = {**(cluster.get(section) or {}), "disabled": True}
+
+
 def find(name: str) -> tuple[Phase, str]:
     """`certs/apiserver` → (the phase, the part); KubeinstallError for an unknown one."""
     head, _, part = name.partition("/")
+    if head in PART_OF:
+        head, part = PART_OF[head], ""
+    if head == "etcd":
+        raise KubeinstallError(f'there is no phase "{name}" here: {_NO_ETCD}')
     phase = _BY_NAME.get(head)
     if phase is None:
         known = ", ".join(phase.name for phase in PHASES)
@@ -102,7 +131,7 @@ def select_one(name: str) -> Selection:
     """`init phase NAME`."""
     phase, part = find(name)
     selection = Selection(tags=[phase.tag])
-    if part:
+    if part and phase.variable:
         selection.variables[phase.variable] = [phase.parts[part]]
     if phase.name in _OBJECTS:
         selection.variables["addons_phases"] = [phase.name]
@@ -115,7 +144,11 @@ def select_all_but(skipped: Sequence[str]) -> Selection:
     left: dict[str, list[str]] = {}
     objects = list(_OBJECTS)
     for name in skipped:
+        if name.partition("/")[0] in (*PART_OF, "etcd") or name in ADDONS:
+            continue  # nothing of its own to leave out; ADDONS are left out by the configuration
         phase, part = find(name)
+        if part and not phase.variable:
+            raise KubeinstallError(f'"{name}" is done together with {phase.name}; skip that')
         if part:
             parts = left.setdefault(phase.name, list(phase.parts.values()))
             if phase.parts[part] in parts:

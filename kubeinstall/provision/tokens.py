@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kubeinstall.errors import KubeinstallError, NotFound
+from kubeinstall.errors import AlreadyExists, KubeinstallError, NotFound
 from kubeinstall.pki import BootstrapToken, ca_cert_hash
 from kubeinstall.pki.certificates import parse_certificate
 from kubeinstall.pki.kubeconfigs import read
-from kubeinstall.pki.tokens import DEFAULT_GROUP, DEFAULT_USAGES, NAME_PREFIX, TYPE, token_secret
+from kubeinstall.pki.tokens import NAME_PREFIX, TYPE, token_secret
+from kubeinstall.provision.token_request import Wish
 
 if TYPE_CHECKING:
     from kubeinstall.client.client import ApiClient
 
 T = TypeVar("T")
+_TOKEN_OR_ID = re.compile(r"[a-z0-9]{6}(\.[a-z0-9]{16})?")
 
 
 @dataclass(frozen=True)
@@ -66,32 +69,40 @@ def list_tokens(kubeconfig: Path) -> list[TokenInfo]:
     return with_cluster(kubeconfig, work)
 
 
-def create_token(
-    kubeconfig: Path,
-    *,
-    token: str = "",
-    ttl: timedelta = timedelta(hours=24),
-    description: str = "",
-    usages: tuple[str, ...] = DEFAULT_USAGES,
-    groups: tuple[str, ...] = (DEFAULT_GROUP,),
-) -> BootstrapToken:
-    """Create a token, random unless given; a `ttl` of zero never expires."""
-    made = BootstrapToken.parse(token) if token else BootstrapToken.generate()
-    expires = datetime.now(UTC) + ttl if ttl else None
+def create_token(kubeconfig: Path, wish: Wish) -> BootstrapToken:
+    """Create the token that is wished for; KubeinstallError when there is one of that id."""
     secret = token_secret(
-        made, expires=expires, description=description, usages=usages, groups=groups
+        wish.token,
+        expires=wish.expires(),
+        description=wish.description,
+        usages=wish.usages,
+        groups=wish.groups,
     )
 
     async def work(client: ApiClient) -> None:
-        await client.create("v1/secrets", secret)
+        try:
+            await client.create("v1/secrets", secret)
+        except AlreadyExists as error:
+            raise KubeinstallError(
+                f'a token with id "{wish.token.token_id}" already exists; delete it first: '
+                f"kubeinstall token delete {wish.token.token_id}"
+            ) from error
 
     with_cluster(kubeconfig, work)
-    return made
+    return wish.token
 
 
-def delete_token(kubeconfig: Path, name: str) -> str:
-    """Delete by token or token id; the id."""
-    token_id = name.partition(".")[0]
+def token_id_of(name: str) -> str:
+    """The id of a token, or of an id; KubeinstallError where it is neither."""
+    if not _TOKEN_OR_ID.fullmatch(name):
+        raise KubeinstallError(
+            'given token or token id does not have the form "[a-z0-9]{6}" or "[a-z0-9]{6}.[a-z0-9]{16}"'
+        )
+    return name.partition(".")[0]
+
+
+def delete_token(kubeconfig: Path, token_id: str) -> None:
+    """Delete by id."""
 
     async def work(client: ApiClient) -> None:
         try:
@@ -100,7 +111,21 @@ def delete_token(kubeconfig: Path, name: str) -> str:
             raise KubeinstallError(f'there is no bootstrap token "{token_id}"') from error
 
     with_cluster(kubeconfig, work)
-    return token_id
+
+
+def document_of(info: TokenInfo) -> dict[str, Any]:
+    """kubeadm's output.kubeadm.k8s.io/v1alpha3 BootstrapToken."""
+    document: dict[str, Any] = {
+        "kind": "BootstrapToken",
+        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "creationTimestamp": None,
+        "token": str(info.token),
+    }
+    if info.description:
+        document["description"] = info.description
+    if info.expires is not None:
+        document["expires"] = info.expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {**document, "usages": list(info.usages), "groups": list(info.groups)}
 
 
 def authority_pin(kubeconfig: Path) -> str:

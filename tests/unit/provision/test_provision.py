@@ -13,7 +13,7 @@ from rich.console import Console
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision.closing import closing_text, join_command, summary
 from kubeinstall.provision.display import progress, show_diffs, show_failures
-from kubeinstall.provision.phases import PHASES, select_all_but, select_one
+from kubeinstall.provision.phases import PHASES, leave_out_addons, select_all_but, select_one
 from kubeinstall.provision.playbook import Play, local_inventory, run_play
 from kubeinstall.provision.results import RunResult, TaskResult
 from kubeinstall.provision.share import shared
@@ -65,6 +65,24 @@ def test_one_phase() -> None:
     assert selection.variables == {"pki_certificates": ["apiserver"]}
     assert select_one("addon").variables == {"addons_phases": ["addon"]}
     assert select_one("certs/all").variables == {}
+
+
+def test_kubeadms_other_phases_are_known() -> None:
+    assert select_one("wait-control-plane").tags == ["control-plane"]
+    assert select_one("upload-config/kubelet").tags == ["upload-config"]
+    assert select_one("addon/coredns").variables == {"addons_phases": ["addon"]}
+    with pytest.raises(KubeinstallError, match="kubeinstall apply"):
+        select_one("etcd/local")
+    nothing = select_all_but(["kubelet-finalize", "etcd/local", "addon/kube-proxy"])
+    assert (nothing.tags, nothing.skip_tags, nothing.variables) == ([], [], {})
+    with pytest.raises(KubeinstallError, match="together with upload-config"):
+        select_all_but(["upload-config/kubelet"])
+
+
+def test_skipped_addons_are_left_out_by_the_configuration() -> None:
+    cluster: dict[str, Any] = {"proxy": {}, "dns": {"imageTag": "x"}}
+    leave_out_addons(["addon/kube-proxy", "certs"], cluster)
+    assert cluster == {"proxy": {"disabled": True}, "dns": {"imageTag": "x"}}
 
 
 def test_skipped_phases() -> None:
