@@ -24,6 +24,13 @@ LIST: Final = "list"
 DEDUCED: Final = "deduced"
 
 _REF: Final = "#/definitions/"
+_EMBEDDED: Final = "x-kubernetes-embedded-resource"
+#: What every object has, embedded ones too.
+_ENVELOPE: Final[dict[str, Schema]] = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"$ref": _REF + "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+}
 #: Types that are strings or numbers on the wire, whatever their definition looks like.
 _SCALARS: Final = frozenset({"string", "integer", "number", "boolean"})
 #: List-map keys may be left out where the field has a default; upstream's schema gives these.
@@ -78,10 +85,10 @@ class TypeNode:
     def fields(self) -> dict[str, TypeNode]:
         """The declared fields of a STRUCT."""
         if self._fields is None:
-            self._fields = {
-                name: self._node(schema)
-                for name, schema in self._schema.get("properties", {}).items()
-            }
+            properties = self._schema.get("properties", {})
+            if self._schema.get(_EMBEDDED):
+                properties = {**properties, **_ENVELOPE}
+            self._fields = {name: self._node(schema) for name, schema in properties.items()}
         return self._fields
 
     @property
@@ -130,7 +137,7 @@ def _kind(schema: Schema) -> str:
         return SCALAR
     if kind == "array":
         return LIST
-    if "properties" in schema:
+    if "properties" in schema or schema.get(_EMBEDDED):
         return STRUCT
     if isinstance(schema.get("additionalProperties"), dict):
         return MAP
@@ -183,7 +190,6 @@ def custom(schema: Schema | None) -> TypeNode:
     The caller keeps the node as long as the definition stays the same.
     """
     properties = dict((schema or {}).get("properties") or {})
-    properties["apiVersion"] = properties["kind"] = {"type": "string"}
-    properties["metadata"] = {"$ref": _REF + "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+    properties |= _ENVELOPE
     whole = {**(schema or {"x-kubernetes-preserve-unknown-fields": True}), "properties": properties}
     return TypeNode(whole, named)

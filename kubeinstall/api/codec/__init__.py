@@ -15,6 +15,8 @@ from kubeinstall.api.codec.decode import (
     decode,
     decode_kind,
     decode_patched,
+    duplicates_of,
+    without_duplicates,
 )
 from kubeinstall.api.codec.encode import encode_body, normalize, normalize_part
 from kubeinstall.api.codec.envelope import Kind
@@ -27,7 +29,9 @@ __all__ = [
     "decode_applied",
     "decode_kind",
     "decode_patched",
+    "duplicates_of",
     "encode_body",
     "normalize",
     "normalize_part",
+    "without_duplicates",
 ]

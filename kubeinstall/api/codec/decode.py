@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -82,35 +83,55 @@ def decode_kind(
 
 
 def decode_patched(
-    resource: Resource, obj: Object, *, field_validation: FieldValidation = "Warn"
+    resource: Resource,
+    obj: Object,
+    *,
+    field_validation: FieldValidation = "Warn",
+    before: Sequence[str] = (),
+    shown: str = "",
 ) -> Decoded:
     """The object that a patch made, `obj`, read as a body would be.
 
-    A patch carries no kind of its own: upstream's errors are `Invalid`, of the field `patch`.
+    A patch carries no kind of its own: upstream's errors are `Invalid`, of the field `patch`, whose value is
+    `shown` where that is not the object. `before` are strict findings in the patch itself.
     """
+    decoded, findings = _read_patched(resource, obj)
+    findings = [*before, *findings]
+    if findings and field_validation == "Strict":
+        value = shown or orjson.dumps(obj).decode()
+        raise _patch_error(value, f"strict decoding error: {', '.join(findings)}")
+    return Decoded(decoded, tuple(findings) if field_validation == "Warn" else ())
+
+
+def _read_patched(resource: Resource, obj: Object) -> tuple[Object, list[str]]:
     if not resource.builtin:
-        return _patched_custom(resource, obj, field_validation)
+        return _patched_custom(resource, obj)
     name = schema.type_name(resource.group, resource.version, resource.kind)
     if name is None:
         raise BadRequest(f"no type for {resource.api_version} {resource.kind}")
     kind = Kind(resource.group, resource.version, resource.kind)
     try:
-        return Decoded(_enveloped(kind, fast.struct(name)(obj)))
+        return _enveloped(kind, fast.struct(name)(obj)), []
     except Mismatch:
         pass
     data = orjson.dumps(obj)
     reading = Reading()
     plain = reading.read(name, gojson.parse(data))
     if reading.error:
-        raise _patch_error(data, reading.error)
-    if reading.findings and field_validation == "Strict":
-        raise _patch_error(data, f"strict decoding error: {', '.join(reading.findings)}")
-    warnings = tuple(reading.findings) if field_validation == "Warn" else ()
-    return Decoded(_enveloped(kind, fast.struct(name)(plain)), warnings)
+        raise _patch_error(data.decode(), reading.error)
+    return _enveloped(kind, fast.struct(name)(plain)), reading.findings
 
 
-def _patch_error(data: bytes, detail: str) -> Invalid:
-    value = orjson.dumps(data.decode()).decode()
+def duplicates_of(data: bytes) -> list[str]:
+    """Strict findings of members that JSON has twice: `duplicate field "spec.a"`."""
+    try:
+        return _repeated(gojson.parse(data), "")
+    except JSONError:
+        return []
+
+
+def _patch_error(shown: str, detail: str) -> Invalid:
+    value = orjson.dumps(shown).decode()
     error = FieldError("FieldValueInvalid", "patch", f"Invalid value: {value}: {detail}")
     invalid = Invalid("", "", "", [error])
     (invalid.details or {}).pop("kind", None)
@@ -216,25 +237,45 @@ def _decode_custom(
     if reading.error:
         raise envelope.unhandled(found, expected, reading.error)
     envelope.fits(found, expected)
-    findings = [*duplicates, *_repeated(node, ""), *reading.findings, *_unknown(resource, plain)]
+    unknown = [one for one in reading.findings if not one.startswith("duplicate ")]
+    dropped, wrong = _unknown(resource, plain)
+    if wrong:
+        raise envelope.unhandled(found, expected, wrong)
+    findings = [*duplicates, *_repeated(node, ""), *unknown, *dropped]
     warnings = _judge(found, expected, findings, field_validation)
     return Decoded(_enveloped(expected, plain), warnings)
 
 
-def _unknown(resource: Resource, obj: Object) -> list[str]:
+def _unknown(resource: Resource, obj: Object) -> tuple[list[str], str]:
+    """Drop what the schema does not know, in place: findings, and what is wrong with embedded metadata."""
     if resource.custom is None:
-        return []
-    return [f'unknown field "{path}"' for path in resource.custom.prune(obj)]
+        return [], ""
+    paths = sorted(resource.custom.prune(obj))
+    embedded, wrong = resource.custom.coerce_embedded(obj, _embedded_metadata)
+    return [f'unknown field "{path}"' for path in (*paths, *embedded)], wrong
 
 
-def _patched_custom(
-    resource: Resource, patched: Object, field_validation: FieldValidation
-) -> Decoded:
-    obj = _custom(patched)
-    findings = _unknown(resource, obj)
-    if findings and field_validation == "Strict":
-        raise _patch_error(orjson.dumps(patched), f"strict decoding error: {', '.join(findings)}")
-    return Decoded(obj, tuple(findings) if field_validation == "Warn" else ())
+def _embedded_metadata(value: Any) -> tuple[Any, list[str], str]:
+    """See `custom.embedded.ReadMetadata`."""
+    reading = Reading()
+    kept = _custom_metadata(reading, gojson.parse(orjson.dumps(value)))
+    names = [
+        one.removeprefix('unknown field "metadata.').removesuffix('"') for one in reading.findings
+    ]
+    return kept, names, reading.error
+
+
+def _patched_custom(resource: Resource, patched: Object) -> tuple[Object, list[str]]:
+    metadata = gojson.parse(orjson.dumps(patched.get("metadata")))
+    reading = Reading()
+    obj = patched | {"metadata": _custom_metadata(reading, metadata)}
+    if reading.error:
+        raise _patch_error(orjson.dumps(patched).decode(), reading.error)
+    shown = orjson.dumps(patched).decode()
+    findings, wrong = _unknown(resource, obj)
+    if wrong:
+        raise _patch_error(shown, wrong)
+    return obj, [*reading.findings, *findings]
 
 
 def _custom_metadata(reading: Reading, node: Any) -> Object:
@@ -253,15 +294,8 @@ def _repeated(node: Any, path: str) -> list[str]:
             if name in seen:
                 found.append(f'duplicate field "{inner}"')
             seen.add(name)
-            # Duplicates of metadata are found where it is read by its type.
-            if inner != "metadata":
-                found += _repeated(member, inner)
+            found += _repeated(member, inner)
     elif isinstance(node, list):
         for index, member in enumerate(node):
             found += _repeated(member, f"{path}[{index}]")
     return found
-
-
-def _custom(obj: Object) -> Object:
-    metadata = gojson.parse(orjson.dumps(obj.get("metadata")))
-    return obj | {"metadata": _custom_metadata(Reading(), metadata)}

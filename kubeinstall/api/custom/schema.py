@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from kubeinstall.api.custom import embedded
 from kubeinstall.api.custom.defaulting import set_defaults
 from kubeinstall.api.custom.pruning import prune
 from kubeinstall.api.custom.rules import Rules, has_rules
@@ -51,6 +52,16 @@ class CustomType:
         prune(obj, self.schema, "", dropped, root=True)
         return dropped
 
+    def coerce_embedded(self, obj: Object, read: embedded.ReadMetadata) -> tuple[list[str], str]:
+        """Drop from the metadata of embedded objects, in place, what `read` does; paths, and what is wrong."""
+        if self.schema is None or not self._embeds:
+            return [], ""
+        return embedded.coerce(obj, self.schema, read)
+
+    @functools.cached_property
+    def _embeds(self) -> bool:
+        return embedded.has_embedded(self.schema)
+
     def default(self, obj: Object) -> None:
         """Set the schema's defaults, in place."""
         if self.schema is not None:
@@ -69,6 +80,8 @@ class CustomType:
         shown = {name: value for name, value in obj.items() if name not in _ENVELOPE}
         required = [name for name in self.schema.get("required") or [] if name not in _ENVELOPE]
         check(shown, {**self.schema, "required": required}, "", errors)
+        if self._embeds:
+            embedded.check(shown, self.schema, errors)
         if self.rules is not None:
             self.rules.check({**obj, **self._names}, old, errors)
         return errors

@@ -71,24 +71,6 @@ def described(name: str, texts: dict[str, dict[str, str]]) -> Definition:
     return found
 
 
-def custom_definition(custom: CustomType) -> Definition:
-    """The definition of a CustomResource, in v2 form."""
-    resource = custom.resource
-    found: Definition = {**(custom.schema or {"type": "object"})}
-    meta = f"{_REF}{schema.OBJECT_META}"
-    if custom.schema is not None:
-        found["properties"] = {
-            **(found.get("properties") or {}),
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"$ref": meta, "description": "Standard object's metadata."},
-        }
-    found["x-kubernetes-group-version-kind"] = [
-        {"group": resource.group, "kind": resource.kind, "version": resource.version}
-    ]
-    return found
-
-
 def custom_list(custom: CustomType) -> Definition:
     """The list of a CustomResource."""
     resource = custom.resource

@@ -13,10 +13,10 @@ from kubeinstall.api import schema
 from kubeinstall.api.bundle import KUBERNETES
 from kubeinstall.api.openapi import external as externals
 from kubeinstall.api.openapi import gnostic, parameters, v3
+from kubeinstall.api.openapi.custom import custom_definition
 from kubeinstall.api.openapi.definitions import (
     Definition,
     closure,
-    custom_definition,
     custom_list,
 )
 from kubeinstall.api.openapi.paths import Builder, CustomType, Paths, definition_name, general
@@ -25,7 +25,7 @@ from kubeinstall.api.resources import Resource, builtin
 V2_PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 #: Changes whenever what is generated from the same resources does, so that clients' caches notice.
-_GENERATION: Final = "1"
+_GENERATION: Final = "2"
 
 
 class Document(NamedTuple):
@@ -77,7 +77,9 @@ class OpenAPI:
         paths = self._paths(name)
         if paths is None:
             return None
-        document = self._keep(name, lambda: orjson.dumps(v3.document(paths, self._definitions())))
+        document = self._keep(
+            name, lambda: orjson.dumps(v3.document(paths, self._definitions(v2=False)))
+        )
         return Document(document.body, f'"{self.v3_hash(name)}"')
 
     def v3_hash(self, name: str) -> str:
@@ -118,12 +120,12 @@ class OpenAPI:
         whole = general({group for group, _ in self._served})
         return {path: whole[path]} if path in whole else None
 
-    def _definitions(self) -> dict[str, Definition]:
+    def _definitions(self, *, v2: bool) -> dict[str, Definition]:
         known: dict[str, Definition] = {}
         for custom in self._custom.values():
             resource = custom.resource
             group, version = resource.group, resource.version
-            known[definition_name(group, version, resource.kind)] = custom_definition(custom)
+            known[definition_name(group, version, resource.kind)] = custom_definition(custom, v2=v2)
             known[definition_name(group, version, resource.list_kind)] = custom_list(custom)
         return known
 
@@ -132,7 +134,7 @@ class OpenAPI:
         for group, version in self._served:
             name = f"apis/{group}/{version}" if group else f"api/{version}"
             paths.update(self._paths(name) or {})
-        known = self._definitions()
+        known = self._definitions(v2=True)
         names = {*schema.type_names(), *known}
         document: dict[str, Any] = {
             "swagger": "2.0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.engine import Write, update
 from kubeinstall.apiserver.handlers import body
 from kubeinstall.apiserver.handlers.create import answer
+from kubeinstall.apiserver.handlers.gotext import go_text
 from kubeinstall.apiserver.params import WriteOptions
 from kubeinstall.errors import FieldError, Invalid, UnsupportedMediaType
 
@@ -81,6 +82,8 @@ class PatchBody:
     content: Any
     options: WriteOptions
     warn: Callable[[str], None]
+    #: What strict decoding finds in the patch itself: fields twice, operations with more than they may have.
+    findings: list[str] = field(default_factory=list)
 
     def merge(self, call: Call, live: Object | None, manager: str) -> Object:
         """The patched object, defaulted, with its fields' owners noted."""
@@ -122,7 +125,13 @@ class PatchBody:
         kind = resource if strategic else _kind_of(resource, patched)
         validation = body.validation(self.options.field_validation)
         try:
-            decoded = codec.decode_patched(kind, patched, field_validation=validation)
+            decoded = codec.decode_patched(
+                kind,
+                patched,
+                field_validation=validation,
+                before=self.findings,
+                shown=go_text(self.content) if strategic else "",
+            )
         except Invalid as error:
             if strategic:
                 raise _unconvertible(error, self.content) from error
@@ -201,4 +210,25 @@ async def read_patch(call: Call) -> PatchBody:
         exchange.warnings.extend(warnings)
     else:
         content = patch.decode(data, media_type)
-    return PatchBody(media_type, content, options, exchange.warnings.append)
+    findings: list[str] = []
+    if media_type != APPLY and body.validation(options.field_validation) != "Ignore":
+        findings = _strict_findings(data, content, media_type)
+    return PatchBody(media_type, content, options, exchange.warnings.append, findings)
+
+
+_OPERATION = frozenset({"op", "path", "from", "value"})
+
+
+def _strict_findings(data: bytes, content: Any, media_type: str) -> list[str]:
+    found: list[str] = []
+    if not codec.without_duplicates(content, data):
+        found = codec.duplicates_of(data)
+    if media_type != patch.JSON_PATCH:
+        return found
+    found += [
+        f'unknown field "[{index}].{name}"'
+        for index, operation in enumerate(content)
+        for name in operation
+        if name not in _OPERATION
+    ]
+    return [f"json patch {one}" for one in found]
