@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.outcome import Outcome
@@ -14,8 +18,32 @@ if TYPE_CHECKING:
 
 _ADMINISTRATORS_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
+_LOCK_SECONDS = 300.0
+
 #: (arguments, check mode) → what was, or would be, done.
 Ensure = Callable[[dict[str, Any], bool], Outcome]
+
+
+@contextlib.contextmanager
+def only_one(*, check: bool, path: Path = Path("/run/lock/kubeinstall")) -> Iterator[None]:
+    """Wait for what an interrupted run may have left at work on this host; KubeinstallError when it does not end."""
+    if check:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise KubeinstallError(
+                        f"another run is at work on this host (it holds {path}); try again when it is done"
+                    ) from error
+            time.sleep(0.2)
+        yield
 
 
 def run_module(module: AnsibleModule, ensure: Ensure) -> None:

@@ -21,7 +21,7 @@ REMOVED = f"{STATE}/removed-hosts"
 #: Where a dry run unpacks the runtime for its own time, on a host that has none.
 PREVIEW = "/var/lib/kubeinstall-dry-run"
 _MARK = "kubeinstall-probe"
-_LINES = 14
+_LINES = 15
 
 
 def probe_script(packages: Mapping[str, str] | None = None) -> str:
@@ -48,6 +48,7 @@ if systemctl is-active --quiet kubelet 2>/dev/null || systemctl is-active --quie
 else
     echo -
 fi
+if [ -n "$(ls -A {HOME} 2>/dev/null)" ]; then echo installed; else echo -; fi
 echo images $(ls {IMAGES} 2>/dev/null)
 echo removed $(cat {REMOVED} 2>/dev/null)
 missing=
@@ -73,7 +74,8 @@ INSTALL_PYTHON = (
 @dataclass(frozen=True)
 class Probe:
     """What a host said. `runtime`, `python` and `version` (of kubeinstall) are empty where there is none. `running`:
-    components of ours run. `removed`: hosts that were taken off the cluster."""
+    components of ours run. `installed`: something is in /opt/kubeinstall. `removed`: hosts that were taken off the
+    cluster."""
 
     runtime: str
     machine: str
@@ -85,6 +87,7 @@ class Probe:
     architecture: str = ""
     version: str = ""
     running: bool = False
+    installed: bool = False
     images: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -100,7 +103,7 @@ def read_probe(text: str) -> Probe | None:
         return None
     runtime, machine, python, clock, uid, system, usable = values[:7]
     codename, architecture, version, running = values[7:11]
-    images, removed, missing = (tuple(line.split()[1:]) for line in values[11:_LINES])
+    images, removed, missing = (tuple(line.split()[1:]) for line in values[12:_LINES])
     return Probe(
         runtime if usable else "",
         machine,
@@ -112,16 +115,24 @@ def read_probe(text: str) -> Probe | None:
         architecture,
         version,
         running == "running",
+        values[11] == "installed",
         images,
         removed,
         missing,
     )
 
 
+def not_root(probe: Probe) -> str:
+    """Why nothing can be done on the host; empty when it can."""
+    if probe.uid == 0:
+        return ""
+    return "commands do not run as root there; log in as root, or set ansible_become: true"
+
+
 def incompatible(probe: Probe, python: str, machine: str) -> str:
     """Why the archive cannot run on the host; empty when it can."""
-    if probe.uid != 0:
-        return "commands do not run as root there; log in as root, or set ansible_become: true"
+    if trouble := not_root(probe):
+        return trouble
     if probe.machine != machine:
         return f"the host is {probe.machine}, this machine {machine}; run kubeinstall on a machine of its kind"
     if probe.python and probe.python != python:
@@ -216,6 +227,8 @@ def stage_script(identity: str, python: str, archive: str, folder: str = HOME) -
 set -eu
 umask 022
 cd {folder}
+exec 9>.lock
+flock -w 120 9  # one that an interrupted run has left at work
 new=.unpacking-{name}
 rm -rf "$new" {name}
 mkdir -p "$new/bin" "$new/lib/python{version}/site-packages"

@@ -9,7 +9,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from kubeinstall.ansible.remote_runtime import HOME
+from kubeinstall.ansible.remote_runtime import HOME, PREVIEW
 
 _MARK = "kubeinstall-upgrade"
 #: On a host whose upgrade has begun and is not done; says whether the node is to be uncordoned after it.
@@ -113,6 +113,7 @@ def purge_script() -> str:
     """Leave no runtime on the host; the folder itself may be a mount."""
     return f"""
 rm -f /usr/local/bin/kubeinstall
+rm -rf {PREVIEW}
 test ! -d {HOME} || find {HOME} -mindepth 1 -delete
 rmdir {HOME} 2>/dev/null || true
 """

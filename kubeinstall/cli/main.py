@@ -20,8 +20,9 @@ def main() -> None:
         app(prog_name="kubeinstall")
     except KubeinstallError as error:
         sys.exit(report(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; run the same command again to finish\n")
+    except KeyboardInterrupt as interrupt:
+        more = f" ({interrupt})" if interrupt.args else ""
+        sys.stderr.write(f"\ninterrupted; run the same command again to finish{more}\n")
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more to say.

@@ -167,7 +167,10 @@ def remove(
     for name in dead:
         write(f"{name} did not answer: should it ever come back, reset it (kubeinstall reset).")
     if not dry_run:
-        write(f"Now take {', '.join(names)} out of {inventory}, and run kubeinstall apply.")
+        write(
+            f"Now take {', '.join(names)} out of {inventory}. Until then, kubeinstall apply refuses to make it anew; "
+            f"kubeinstall apply --limit {','.join(names)} has it back."
+        )
 
 
 @app.command("replace")

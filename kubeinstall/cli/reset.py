@@ -9,6 +9,7 @@ import typer
 
 from kubeinstall.cli.console import out, write
 from kubeinstall.cli.options import ADMIN, ConfigFile, DryRun, Ignore, SkipPhases, Verbose, split
+from kubeinstall.errors import KubeinstallError
 
 _PREFLIGHT_FAILED = 2
 
@@ -18,6 +19,12 @@ def reset(
         list[str] | None,
         typer.Argument(
             metavar="[phase [NAME]]", help="phase NAME runs one phase alone; phase lists them."
+        ),
+    ] = None,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            "--inventory", "-i", metavar="PATH", help="Every host of this inventory, not this one."
         ),
     ] = None,
     config: ConfigFile = None,
@@ -39,7 +46,7 @@ def reset(
     skip_phases: SkipPhases = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Take Kubernetes off this host: undo what init or join did.
+    """Take Kubernetes off this host: undo what init or join did. With -i, off every host of an inventory.
 
     A control plane's etcd member leaves the cluster first. Leaves no process, mount, interface, nftables table, cgroup
     or file behind, also after a run that stopped half-way. Debian packages stay installed. The Node object stays in the
@@ -61,6 +68,9 @@ def reset(
         "skipPhases": work.all_but(phase) if phase else split(skip_phases),
     }
     document = load_reset(config, {key: value for key, value in overrides.items() if value})
+    if inventory is not None:
+        _reset_hosts(inventory, document, force=force, dry=dry_run, verbose=verbose)
+        return
     try:
         work.check_reset(document)
     except work.PreflightFailed as error:
@@ -86,10 +96,47 @@ def _confirm() -> None:
     write(
         "[reset] WARNING: Changes made to this host by 'kubeinstall init' or 'kubeinstall join' will be reverted."
     )
+    _ask()
+
+
+def _ask() -> None:
     answer = typer.prompt("[reset] Are you sure you want to proceed? [y/N]", default="N")
     if answer.strip().lower() not in ("y", "yes"):
         write("[reset] Nothing was changed.")
         raise typer.Exit(1)
+
+
+def _reset_hosts(
+    inventory: Path, document: dict[str, Any], *, force: bool, dry: bool, verbose: int
+) -> None:
+    from kubeinstall.provision.hosts_display import host_summary
+    from kubeinstall.provision.inventory.load import Loaded, read
+    from kubeinstall.provision.reset import run_reset_hosts
+
+    # An inventory that has become wrong must not keep its hosts from being reset.
+    found = read(inventory)
+    if not found.hosts:
+        raise KubeinstallError(f"{inventory}: has no hosts")
+    dry = dry or bool(document.get("dryRun"))
+    if not (dry or force or document.get("force")):
+        write(
+            f"[reset] WARNING: The whole cluster of {inventory} will be destroyed, with all that is stored in it:"
+        )
+        write(f"[reset] {', '.join(found.hosts)}")
+        _ask()
+    result, hosts = run_reset_hosts(
+        Loaded(inventory, found, {}), document, out(), dry_run=dry, verbosity=verbose
+    )
+    write(host_summary(result, hosts))
+    if not result.ok:
+        write(f"kubeinstall reset: stopped in {result.seconds:.1f} s")
+        raise typer.Exit(1)
+    if dry:
+        write(f"kubeinstall reset: {len(result.changes)} things would be undone, nothing was.")
+    else:
+        write(
+            f"kubeinstall reset: done in {result.seconds:.1f} s; nothing is left on {len(hosts)} hosts."
+        )
 
 
 def _run(document: dict[str, Any], *, dry: bool, verbose: int) -> None:

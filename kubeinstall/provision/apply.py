@@ -17,7 +17,7 @@ from kubeinstall.ansible.inventory.model import Host, Inventory
 from kubeinstall.errors import KubeinstallError
 from kubeinstall.provision.bundle import open_bundle
 from kubeinstall.provision.display import show_diffs, show_failures
-from kubeinstall.provision.hosts_display import host_progress
+from kubeinstall.provision.hosts_display import STAGES, host_progress
 from kubeinstall.provision.inventory.load import Loaded
 from kubeinstall.provision.logfile import write_log
 from kubeinstall.provision.playbook import Play, run_play
@@ -80,7 +80,13 @@ def run_site(
     )
     with (
         only_run(loaded.path),
-        host_progress(console, hosts, verbosity=options.verbosity, changes=options.check) as shown,
+        host_progress(
+            console,
+            hosts,
+            verbosity=options.verbosity,
+            changes=options.check or options.diff,
+            stages=STAGES,
+        ) as shown,
     ):
         result = run_play(play, shown)
     log = write_log("apply", result, keep=not (options.check and result.ok))

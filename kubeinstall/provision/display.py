@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MARKS = {"ok": "ok", "changed": "changed", "failed": "FAILED", "unreachable": "UNREACHABLE"}
+_FAILURES, _LINES = 4, 32  # what fits on a screen
 _STYLES = {"ok": "green", "changed": "yellow", "failed": "bold red", "unreachable": "bold red"}
 
 
@@ -25,6 +26,9 @@ class LineProgress:
 
     def task_started(self, role: str, task: str) -> None:
         """Nothing to say yet."""
+
+    def host_started(self, host: str, role: str) -> None:
+        """There is but one host."""
 
     def task_finished(self, result: TaskResult) -> None:
         """Say how it went."""
@@ -81,12 +85,18 @@ def progress(console: Console, *, verbosity: int = 0) -> Iterator[Progress]:
 
 
 def show_failures(console: Console, result: RunResult, log: str) -> None:
-    """Host, task, message and what to do, on one screen."""
-    for failure in result.failures[:3]:
-        title = f"{failure.host}: [{failure.role}] {failure.task}: {_MARKS[failure.status]}"
+    """Hosts, task, message and what to do, on one screen; hosts with the same trouble are named together."""
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    for failure in result.failures:
+        key = (failure.role or "play", failure.task, failure.status, failure.message)
+        alike.setdefault(key, []).append(failure.host)
+    for (role, task, status, message), hosts in list(alike.items())[:_FAILURES]:
+        title = f"{', '.join(hosts)}: [{role}] {task}: {_MARKS[status]}"
         console.print(title, style="bold red", markup=False, highlight=False)
-        for line in failure.message.splitlines()[:30]:
+        for line in message.splitlines()[: _LINES // min(len(alike), _FAILURES)]:
             console.print(f"  {line}", markup=False, highlight=False)
+    if len(alike) > _FAILURES:
+        console.print(f"and {len(alike) - _FAILURES} more, which the log has", highlight=False)
     if not result.failures:
         console.print("Ansible could not run the play:", style="bold red")
         for line in result.output.splitlines()[-20:]:

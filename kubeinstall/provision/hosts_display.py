@@ -11,10 +11,11 @@ from kubeinstall.provision.playbook import Progress
 from kubeinstall.provision.results import RunResult, TaskResult
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
+    from rich.text import Text
 
 STAGES = ("bootstrap", "machine", "servers", "members")
+_PLAY = "play"  # of tasks that belong to no role
 _MARKS = {"ok": "ok", "changed": "changed", "failed": "FAILED", "unreachable": "UNREACHABLE"}
 _STYLES = {"ok": "green", "changed": "yellow", "failed": "bold red", "unreachable": "bold red"}
 
@@ -30,6 +31,9 @@ class HostLines:
     def task_started(self, role: str, task: str) -> None:
         """Nothing to say yet."""
 
+    def host_started(self, host: str, role: str) -> None:
+        """Nothing to say yet."""
+
     def task_finished(self, result: TaskResult) -> None:
         """Say how it went on this host."""
         from rich.text import Text
@@ -38,7 +42,7 @@ class HostLines:
             result.status == "ok" and not self._verbose and not result.warnings
         ):
             return
-        line = Text(f"{result.host}: [{result.role or 'play'}] {result.task}: ")
+        line = Text(f"{result.host}: [{result.role or _PLAY}] {result.task}: ")
         line.append(_MARKS[result.status], style=_STYLES[result.status])
         line.append(f" ({result.seconds:.1f} s)", style="dim")
         self._console.print(line, highlight=False)
@@ -54,7 +58,10 @@ class HostLines:
 
 
 class HostTable(HostLines):
-    """Below the lines that matter, a table that is kept up to date."""
+    """Below the lines that matter, a table that is kept up to date: hosts, stages, and what each is at.
+
+    A stage is a role; those in `stages` are shown from the beginning, others when they begin.
+    """
 
     def __init__(
         self,
@@ -63,59 +70,97 @@ class HostTable(HostLines):
         *,
         verbose: bool = False,
         changes: bool = False,
+        stages: Sequence[str] = (),
     ) -> None:
         from rich.live import Live
+        from rich.spinner import Spinner
 
         super().__init__(console, verbose=verbose, changes=changes)
         self._cells: dict[str, dict[str, str]] = {host: {} for host in hosts}
+        self._stages = list(stages)
+        self._busy: dict[str, tuple[str, float]] = {}  # host → stage, since when
+        self._spinner = Spinner("dots")
         self._task = "starting Ansible"
         self._since = self._began = time.monotonic()
         self.live = Live(
-            console=console, transient=True, refresh_per_second=4, get_renderable=self._render
+            console=console, transient=True, refresh_per_second=8, get_renderable=self._render
         )
 
     def task_started(self, role: str, task: str) -> None:
         """Name the task under way."""
-        self._task, self._since = f"[{role or 'play'}] {task}", time.monotonic()
+        self._task, self._since = f"[{role or _PLAY}] {task}", time.monotonic()
+
+    def host_started(self, host: str, role: str) -> None:
+        """The host is at it."""
+        self._busy[host] = (role or _PLAY, time.monotonic())
 
     def task_finished(self, result: TaskResult) -> None:
         """A cell holds the worst that happened on the host in the stage."""
         super().task_finished(result)
+        self._busy.pop(result.host, None)
         if result.status == "skipped":
             return
+        stage = result.role or _PLAY
+        if stage not in self._stages:
+            self._stages.append(stage)
         order = ("ok", "changed", "unreachable", "failed")
         cells = self._cells.setdefault(result.host, {})
-        before = cells.get(result.role, "ok")
-        cells[result.role] = max(before, result.status, key=order.index)
+        before = cells.get(stage, "ok")
+        cells[stage] = max(before, result.status, key=order.index)
 
-    def _render(self) -> Table:
+    def _render(self) -> Group:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         now = time.monotonic()
-        title = f"{self._task}  {now - self._since:.0f} s  (all: {now - self._began:.0f} s)"
-        table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
-        table.add_column("host")
-        for stage in STAGES:
-            table.add_column(stage)
-        for host, cells in self._cells.items():
-            row = [
-                Text(_MARKS.get(cells.get(s, ""), "·"), _STYLES.get(cells.get(s, ""), "dim"))
-                for s in STAGES
-            ]
-            table.add_row(host, *row)
-        return table
+        width = self._console.width
+        times = f"{now - self._since:.0f} s, all {now - self._began:.0f} s"
+        task = Text(self._task, no_wrap=True, overflow="ellipsis")
+        task.truncate(max(width - len(times) - 4, 10), overflow="ellipsis")
+        title = Text.assemble(task, "  ", (times, "dim"))
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        # As many hosts as the screen has room for; those at work, and those that failed, before the others.
+        room = max(self._console.height - 4, 1)
+        shown = sorted(self._cells, key=self._rank)[:room]
+        table.add_column("host", no_wrap=True, overflow="ellipsis", max_width=24)
+        for stage in self._stages:
+            table.add_column(stage, no_wrap=True, overflow="ellipsis")
+        for host in (name for name in self._cells if name in shown):
+            table.add_row(host, *(self._cell(host, stage, now) for stage in self._stages))
+        hidden = len(self._cells) - len(shown)
+        return Group(title, table, *([Text(f"and {hidden} more", "dim")] if hidden else []))
+
+    def _rank(self, host: str) -> int:
+        if {"failed", "unreachable"} & set(self._cells[host].values()):
+            return 0
+        return 1 if host in self._busy else 2
+
+    def _cell(self, host: str, stage: str, now: float) -> Text:
+        from rich.text import Text
+
+        at, since = self._busy.get(host, ("", 0.0))
+        if at == stage:
+            frame = self._spinner.render(now)
+            return Text.assemble((str(frame), "cyan"), (f" {now - since:.0f} s", "cyan"))
+        status = self._cells[host].get(stage, "")
+        return Text(_MARKS.get(status, "·"), _STYLES.get(status, "dim"))
 
 
 @contextlib.contextmanager
 def host_progress(
-    console: Console, hosts: Sequence[str], *, verbosity: int = 0, changes: bool = False
+    console: Console,
+    hosts: Sequence[str],
+    *,
+    verbosity: int = 0,
+    changes: bool = False,
+    stages: Sequence[str] = (),
 ) -> Iterator[Progress]:
-    """The progress that fits the console."""
+    """The progress that fits the console. `changes`: say what each task changes."""
     if not console.is_terminal:
         yield HostLines(console, verbose=verbosity > 0, changes=changes)
         return
-    table = HostTable(console, hosts, verbose=verbosity > 0, changes=changes)
+    table = HostTable(console, hosts, verbose=verbosity > 0, changes=changes, stages=stages)
     with table.live:
         yield table
 

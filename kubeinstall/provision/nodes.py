@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.inventory.model import Inventory
 from kubeinstall.errors import KubeinstallError
-from kubeinstall.provision.apply import ApplyOptions, answers, only_run, run_apply, ssh_environment
+from kubeinstall.provision.apply import (
+    ApplyOptions,
+    answers,
+    only_run,
+    run_apply,
+    run_site,
+    ssh_environment,
+)
 from kubeinstall.provision.display import show_failures
 from kubeinstall.provision.hosts_display import host_progress
 from kubeinstall.provision.inventory.load import Loaded
@@ -22,11 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoveOptions:
-    """How to remove. `reset`: take Kubernetes off the hosts too. `drain_timeout` in seconds, 0 for none."""
+    """How to remove. `reset`: take Kubernetes off the hosts too. `drain_timeout` in seconds, 0 for none.
+    `comes_back`: another host takes the place."""
 
     drain: bool = True
     drain_timeout: int = 300
     reset: bool = True
+    comes_back: bool = False
     check: bool = False
     verbosity: int = 0
 
@@ -55,7 +64,33 @@ def run_remove(
     log = write_log("remove_node", result, keep=not result.ok)
     if not result.ok:
         show_failures(console, result, log)
+    elif not (options.check or options.comes_back):
+        told = _tell_others(loaded, names, options, console)
+        hosts += [name for name in told if name not in hosts]
     return result, hosts, dead
+
+
+def _tell_others(
+    loaded: Loaded, names: tuple[str, ...], options: RemoveOptions, console: Console
+) -> list[str]:
+    """Bring the lists of control planes and etcd members of the hosts that stay up to date: who was told."""
+    inventory = loaded.inventory
+    if not set(names) & {*inventory.control_planes, *inventory.etcd}:
+        return []
+    staying = [name for name in inventory.hosts if name not in names]
+    alive = [name for name in staying if answers(inventory.hosts[name])]
+    again = ApplyOptions(verbosity=options.verbosity)
+    result = run_site(loaded, again, console, alive, {"bootstrap_leaving": list(names)})
+    if not result.ok or alive != staying:
+        late = ", ".join(staying if not result.ok else [n for n in staying if n not in alive])
+        console.print(
+            f"{', '.join(names)} left the cluster, but lists of control planes and etcd members on {late} still have "
+            "it: take it out of the inventory and run kubeinstall apply when they can be reached",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
+    return alive
 
 
 def run_replace(
@@ -73,7 +108,7 @@ def run_replace(
             f"`kubeinstall node remove {name}` and then apply to make it anew"
         )
     forget = RemoveOptions(
-        drain=False, reset=False, check=options.check, verbosity=options.verbosity
+        drain=False, reset=False, comes_back=True, check=options.check, verbosity=options.verbosity
     )
     result, hosts, _dead = run_remove(loaded, (name,), forget, console)
     if not result.ok or options.check:
@@ -123,6 +158,7 @@ def _variables(
         "remove_manager": manager,
         "remove_drain": options.drain,
         "remove_drain_timeout": options.drain_timeout,
+        "remove_remember": not options.comes_back,
         "remove_reset_hosts": options.reset,
         "remove_reset": load_reset(None, {}),
     }

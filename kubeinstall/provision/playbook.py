@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kubeinstall.errors import KubeinstallError
+from kubeinstall.provision.interrupt import interruptible
+from kubeinstall.provision.logfile import write_log
 from kubeinstall.provision.results import RunResult, TaskResult
 from kubeinstall.provision.share import collections, shared
 
@@ -35,6 +37,9 @@ class Progress(Protocol):
 
     def task_started(self, role: str, task: str) -> None:
         """A task begins on its hosts."""
+
+    def host_started(self, host: str, role: str) -> None:
+        """The task begins on one host."""
 
     def task_finished(self, result: TaskResult) -> None:
         """A task ended on one host."""
@@ -68,13 +73,20 @@ def local_inventory(group: str = "kube_control_plane") -> dict[str, Any]:
 
 
 def run_play(play: Play, progress: Progress) -> RunResult:
-    """Run it to its end. Extra variables (they may hold a token) go through a private file."""
+    """Run it to its end. Extra variables (they may hold a token) go through a private file.
+
+    KeyboardInterrupt when somebody ended it; its argument says where the log is.
+    """
     result = RunResult()
     started = time.monotonic()
     collector = _Collector(result, progress)
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder,
+        interruptible() as interrupt,
+    ):
         run = _start(
+            cancel_callback=interrupt.kill,
             private_data_dir=folder,
             playbook=str(shared("playbooks") / f"{play.playbook}.yml"),
             inventory=play.inventory or None,
@@ -90,6 +102,8 @@ def run_play(play: Play, progress: Progress) -> RunResult:
     result.ok = run.rc == 0
     result.seconds = time.monotonic() - started
     result.output = "\n".join(collector.lines)
+    if interrupt.asked and not result.ok:
+        raise KeyboardInterrupt(f"the log so far: {write_log(play.playbook, result)}")
     return result
 
 
@@ -171,6 +185,8 @@ class _Collector:
         kind, data = event.get("event", ""), event.get("event_data") or {}
         if kind == "playbook_on_task_start" and not _is_argument_check(data):
             self._progress.task_started(data.get("role") or "", data.get("task") or "")
+        elif kind == "runner_on_start" and not _is_argument_check(data):
+            self._progress.host_started(str(data.get("host", "")), str(data.get("role") or ""))
         elif kind in _FINISHED and not _is_argument_check(data):
             finished = self._finished(_FINISHED[kind], data)
             self._result.tasks.append(finished)

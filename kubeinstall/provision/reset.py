@@ -1,4 +1,4 @@
-"""`kubeinstall reset`: the reset playbook on this host."""
+"""`kubeinstall reset`: the reset playbook on this host, or on all of an inventory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.preflight import Host, check_user, failure_text, verdict
 from kubeinstall.errors import KubeinstallError
+from kubeinstall.provision.apply import only_run, ssh_environment
 from kubeinstall.provision.display import progress, show_failures
+from kubeinstall.provision.hosts_display import host_progress
+from kubeinstall.provision.inventory.load import Loaded
 from kubeinstall.provision.logfile import write_log
 from kubeinstall.provision.playbook import Play, local_inventory, run_play
 from kubeinstall.provision.results import RunResult
@@ -46,6 +49,30 @@ def check_reset(document: dict[str, Any]) -> None:
     )
     if errors:
         raise PreflightFailed(failure_text(errors))
+
+
+def run_reset_hosts(
+    loaded: Loaded, document: dict[str, Any], console: Console, *, dry_run: bool, verbosity: int = 0
+) -> tuple[RunResult, list[str]]:
+    """Every host of an inventory, all at once: a host that does not answer stops none of the others."""
+    hosts = list(loaded.inventory.hosts)
+    # Nobody stays whom a member that leaves would have to be told of.
+    skipped = [*(document.get("skipPhases") or []), "remove-etcd-member"]
+    play = Play(
+        playbook="reset_hosts",
+        inventory={},
+        inventory_path=loaded.path.resolve(),
+        variables={"kubeinstall_reset": {**document, "skipPhases": skipped}},
+        check=dry_run,
+        verbosity=verbosity,
+        environment=ssh_environment(),
+    )
+    shown_as = host_progress(console, hosts, verbosity=verbosity, changes=dry_run, stages=())
+    with only_run(loaded.path), shown_as as shown:
+        result = run_play(play, shown)
+    if not result.ok:
+        show_failures(console, result, write_log("reset", result, keep=False))
+    return result, hosts
 
 
 def run_reset(

@@ -160,7 +160,8 @@ def test_probe_of_this_machine() -> None:
 
 
 def said(
-    *first: str, rest: Sequence[str] = ("trixie", "arm64", "-", "-", "images", "removed", "missing")
+    *first: str,
+    rest: Sequence[str] = ("trixie", "arm64", "-", "-", "-", "images", "removed", "missing"),
 ) -> Probe:
     """What a host answers: the first seven lines, and the others."""
     probe = read_probe("\n".join(["kubeinstall-probe", *first, *rest]))
@@ -175,6 +176,7 @@ def test_a_running_host_with_another_runtime_is_left_as_it_is() -> None:
         "amd64",
         "1.0",
         "running",
+        "installed",
         "images pause.tar",
         "removed d e",
         "missing etcd-server",
@@ -211,7 +213,7 @@ def test_what_a_host_lacks_is_told_by_its_own_dpkg() -> None:
     assert probe.missing == ("no-such-package",)
 
 
-_BOOKWORM = ("bookworm", "amd64", "-", "-", "images", "removed", "missing")
+_BOOKWORM = ("bookworm", "amd64", "-", "-", "-", "images", "removed", "missing")
 
 
 def test_incompatible_hosts() -> None:

@@ -133,7 +133,7 @@ def test_a_run_from_events_to_screen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "[play] Change: changed (" in text_of(console)
     show_failures(console, result, "/the/log")
     shown_text = text_of(console)
-    assert "localhost: [] Break: FAILED" in shown_text
+    assert "localhost: [play] Break: FAILED" in shown_text
     assert "  on purpose" in shown_text
     assert "The whole log: /the/log" in shown_text
     assert "Change" in result.output

@@ -13,6 +13,7 @@ from kubeinstall.ansible.remote_runtime import (
     Probe,
     foreign_bundle,
     incompatible,
+    not_root,
     other_runtime,
     probe_script,
     read_probe,
@@ -23,7 +24,7 @@ _CLOCK_SECONDS = 30.0
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """Arguments: `archive`, `packages` (package → command that makes it unnecessary), `bundle`."""
+    """Arguments: `archive`, `packages` (package → command that makes it unnecessary), `bundle`, `any_host`."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -48,6 +49,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return result
 
     def _trouble(self, probe: Probe, skew: float, took: float) -> str:
+        if self._task.args.get("any_host"):
+            return not_root(probe)
         archive, bundle = self._task.args["archive"], self._task.args.get("bundle") or {}
         if bundle and (trouble := foreign_bundle(probe, bundle)):
             return trouble

@@ -11,7 +11,8 @@ Object = dict[str, Any]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """Arguments: `bundle`, a file, or empty; `leaving`, hosts that are being taken off the cluster."""
+    """Arguments: `bundle`, a file, or empty; `leaving`, hosts that are being taken off the cluster;
+    `only_archive`, whatever the inventory says."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -33,7 +34,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         from kubeinstall.ansible.inventory.model import GROUPS, read_inventory
         from kubeinstall.ansible.inventory.validate import problems
         from kubeinstall.errors import KubeinstallError
+        from kubeinstall.provision.archive import runtime_archive
 
+        archive = runtime_archive()
+        facts = {
+            "path": str(archive.path),
+            "id": archive.id,
+            "python": archive.python,
+            "machine": archive.machine,
+        }
+        if self._task.args.get("only_archive"):
+            return {"archive": facts}
         groups, hostvars = task_vars["groups"], task_vars["hostvars"]
         names = {name for group in GROUPS for name in groups.get(group, ())}
         inventory = read_inventory(groups, {name: dict(hostvars[name]) for name in names})
@@ -44,17 +55,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return {"failed": True, "msg": message}
         staying = inventory.without(self._task.args.get("leaving") or ())
         try:
-            return self._derive(staying)
+            return self._derive(staying, facts)
         except KubeinstallError as error:
             return {"failed": True, "msg": f"{error}\nNo host was touched."}
 
-    def _derive(self, inventory: Any) -> Object:
+    def _derive(self, inventory: Any, archive: Object) -> Object:
         from kubeinstall.ansible.inventory.derive import configuration_of
         from kubeinstall.ansible.nodes import marks_of
         from kubeinstall.ansible.stages import needed_packages
-        from kubeinstall.provision.archive import runtime_archive
 
-        archive = runtime_archive()
         configs = {name: configuration_of(inventory, name) for name in inventory.hosts}
         wanted = dict.fromkeys(i for config in configs.values() for i in config["host"]["images"])
         bundle, debs, images = self._brought(list(wanted))
@@ -65,14 +74,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 for name, config in configs.items()
                 if "node" in config["host"]["roles"]
             },
-            "archive": {
-                "path": str(archive.path),
-                "id": archive.id,
-                "python": archive.python,
-                "machine": archive.machine,
-                "images": images,
-                "debs": debs,
-            },
+            "archive": {**archive, "images": images, "debs": debs},
             "bundle": bundle,
             "packages": {
                 name: {**needed_packages(config), **({"python3": "python3"} if bundle else {})}

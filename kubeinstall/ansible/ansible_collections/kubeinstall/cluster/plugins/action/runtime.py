@@ -33,8 +33,8 @@ Object = dict[str, Any]
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Arguments: `path`, `id`, `python` of the archive; `images`, archives to lay on the host; `debs`, an archive of
-    Debian packages; `found`, what the `look` action said; `removed`, hosts that were taken off the cluster; `clean`,
-    to end a dry run instead."""
+    Debian packages; `found`, what the `look` action said; `removed`, hosts that were taken off the cluster; `aside`,
+    to have the runtime for this run only; `clean`, to remove such a one instead."""
 
     TRANSFERS_FILES = False  # by a folder of its own, see `transfer`
     _supports_check_mode = True
@@ -55,6 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def _bring(self, result: Object, task_vars: Any) -> Object:
         archive = self._task.args
         found = archive.get("found") or self._look()
+        if archive.get("aside"):
+            return result if found["runtime"] else self._preview(result, found, present=False)
         host = task_vars["inventory_hostname"]
         if not found["runtime"] and host in (archive.get("removed") or ()):
             raise KubeinstallError(
@@ -87,7 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     ) -> Iterator[tuple[str, str]]:
         """Scripts to run where `folder` holds what was uploaded, and what is said when one fails."""
         archive, names = self._task.args, [shlex.quote(Path(image).name) for image in images]
-        script = f"set -e; mkdir -p {HOME} {IMAGES}"
+        script = f"set -e; rm -rf {PREVIEW}; mkdir -p {HOME} {IMAGES}"
         if names:
             script += f"; cd {folder}; install -m 644 {' '.join(names)} {IMAGES}"
         if debs:

@@ -9,7 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from kubeinstall.ansible import etcd, removed, stages
 from kubeinstall.ansible.bootstrap import ensure_cluster
-from kubeinstall.ansible.entry import run_module
+from kubeinstall.ansible.entry import only_one, run_module
 from kubeinstall.ansible.outcome import Outcome
 
 DOCUMENTATION = r"""
@@ -115,6 +115,11 @@ SPEC: dict[str, Any] = {
 
 def ensure(params: dict[str, Any], check: bool) -> Outcome:
     """The stage."""
+    with only_one(check=check):
+        return _stage(params, check)
+
+
+def _stage(params: dict[str, Any], check: bool) -> Outcome:
     config = params["config"]
     match params["stage"]:
         case "prepare":

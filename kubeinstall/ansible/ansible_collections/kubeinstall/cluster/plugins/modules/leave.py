@@ -11,6 +11,7 @@ from kubeinstall.ansible.drain import DrainOptions
 from kubeinstall.ansible.entry import run_module
 from kubeinstall.ansible.leaving import delete_nodes, empty_nodes, remove_members
 from kubeinstall.ansible.outcome import Outcome
+from kubeinstall.ansible.removed import remember
 
 DOCUMENTATION = r"""
 module: leave
@@ -38,6 +39,10 @@ options:
     type: str
     choices: [empty, etcd, node]
     required: true
+  remember:
+    description: With C(node), note that the hosts were taken off, so that a later run does not make them anew.
+    type: bool
+    default: true
   timeout:
     description: Seconds to try to empty each node, 0 without end.
     type: int
@@ -67,6 +72,7 @@ SPEC: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "required": True},
     "dead": {"type": "list", "elements": "str", "default": []},
     "step": {"type": "str", "choices": ["empty", "etcd", "node"], "required": True},
+    "remember": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 300},
 }
 
@@ -86,7 +92,10 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
         case "etcd":
             return remove_members(params["config"], names, check=check)
         case _:
-            return delete_nodes(names, check=check)
+            outcome = delete_nodes(names, check=check)
+            if params["remember"]:
+                outcome.extend(remember(params["config"], names, [], check=check))
+            return outcome
 
 
 if __name__ == "__main__":

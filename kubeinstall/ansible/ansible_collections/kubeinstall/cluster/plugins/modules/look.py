@@ -24,6 +24,10 @@ options:
     description: What packages come from, as the C(plan) module returns it; empty for the mirror.
     type: dict
     default: {}
+  any_host:
+    description: Judge nothing but whether commands run as root.
+    type: bool
+    default: false
 author:
   - kubeinstall
 """

@@ -18,6 +18,10 @@ options:
     type: list
     elements: str
     default: []
+  only_archive:
+    description: Only return the runtime archive, whatever the inventory says.
+    type: bool
+    default: false
 author:
   - kubeinstall
 """

@@ -39,8 +39,12 @@ options:
     type: list
     elements: str
     default: []
+  aside:
+    description: On a host that has no runtime, have one for this run only.
+    type: bool
+    default: false
   clean:
-    description: Only remove what a dry run unpacked.
+    description: Only remove what was unpacked for a run only.
     type: bool
     default: false
 author:
