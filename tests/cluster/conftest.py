@@ -83,6 +83,12 @@ class Lab:
             self.write(host, path, yaml.safe_dump(document))
         return path
 
+    def link(self, host: str, *, up: bool) -> None:
+        """Connect a host to the others, or cut it off: nothing is refused then, all is silent."""
+        outside = f"kiv{TAG}{self.addresses[host].rpartition('.')[2]}"
+        state = "up" if up else "down"
+        subprocess.run(["ip", "link", "set", outside, state], check=True)
+
     def write(self, host: str, path: str, text: str) -> None:
         """A file inside a host."""
         root = Path(f"/var/lib/kubeinstall-hosts{TAG}") / host / "root"

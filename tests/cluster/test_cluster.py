@@ -174,6 +174,7 @@ def test_control_plane_killed_under_load(lab: Lab, capsys: pytest.CaptureFixture
         )
     assert len(answer["acknowledged"]) > 100
     assert not set(answer["acknowledged"]) - set(found), "acknowledged writes were lost"
+    assert (answer["missed"], answer["disorder"], answer["relists"]) == ([], 0, 0)
     assert answer["gap"] < 10
     lab.up(victim)
     deadline = time.monotonic() + 60
