@@ -41,6 +41,7 @@ async def test_ports_addresses_and_quotas(tmp_path: Path) -> None:
             await _node_ports_at_once(here, there)
             await _addresses(here, there)
             await _quotas(here, there)
+            await _quota_in_motion(here, there)
         await asyncio.sleep(0.05)
 
 
@@ -124,3 +125,54 @@ async def _quotas(here: Http, there: Http) -> None:
         )
     )
     assert len((await there("GET", MAPS)).body["items"]) == before + 5
+
+
+async def _quota_in_motion(here: Http, there: Http) -> None:
+    """Creates and deletes through both at once: never more than the quota at any moment, and all is given back."""
+    held = [item["metadata"]["name"] for item in (await here("GET", MAPS)).body["items"]]
+    hard = int((await here("GET", f"{QUOTAS}/q")).body["spec"]["hard"]["configmaps"])
+    assert len(held) == hard
+    for name in held:
+        if name.startswith("m"):
+            assert (await here("DELETE", f"{MAPS}/{name}")).status == 200
+    ending = asyncio.get_running_loop().time() + 8
+    made = 0
+
+    async def churn(worker: int) -> None:
+        nonlocal made
+        number = 0
+        while asyncio.get_running_loop().time() < ending:
+            one, other = (here, there) if (worker + number) % 2 else (there, here)
+            name = f"churn-{worker}-{number}"
+            number += 1
+            answer = await one("POST", MAPS, {"metadata": {"name": name}})
+            if answer.status != 201:
+                assert "exceeded quota" in answer.body["message"], answer.body
+                await asyncio.sleep(0.05)
+                continue
+            made += 1
+            await asyncio.sleep(0.02 * (worker % 3))
+            assert (await other("DELETE", f"{MAPS}/{name}")).status == 200
+
+    async def look() -> None:
+        while asyncio.get_running_loop().time() < ending:
+            for http in (here, there):
+                assert len((await http("GET", MAPS)).body["items"]) <= hard
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(look(), *(churn(worker) for worker in range(8)))
+    assert made > 10
+    left = len((await here("GET", MAPS)).body["items"])
+    deadline = asyncio.get_running_loop().time() + 20
+    while (used := (await there("GET", f"{QUOTAS}/q")).body["status"]["used"]) != {
+        "configmaps": str(left)
+    }:
+        assert asyncio.get_running_loop().time() < deadline, used
+        await asyncio.sleep(0.1)
+    answers = await asyncio.gather(
+        *(
+            (here if n % 2 else there)("POST", MAPS, {"metadata": {"name": f"again{n}"}})
+            for n in range(12)
+        )
+    )
+    assert sum(answer.status == 201 for answer in answers) == hard - left

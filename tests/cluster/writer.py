@@ -2,11 +2,11 @@
 
     python writer.py KUBECONFIG SECONDS WRITERS PREFIX
 
-Prints one JSON document: `acknowledged` (names), `gap` (the longest that any writer waited, seconds),
-`errors` (how many attempts failed), `reasons` (the first of them); and of a client that watches all the while, going on from
-the last version it has seen: `missed` (acknowledged names that it was never told of), `disorder` (events that came twice or
-too late), `relists` (how often its version was too old). A failed attempt is tried again under the same name: "already exists" then means
-that the first attempt had been carried out after all.
+Prints one JSON document: `acknowledged` (names), `gap` (the longest that any writer waited, seconds), `errors` (how
+many attempts failed), `reasons` (the first of them); and of a client that watches all the while, going on from the
+last version it has seen: `missed` (acknowledged names that it was never told of), `disorder` (events that came twice
+or too late), `relists` (how often its version was too old). A failed attempt is tried again under the same name:
+"already exists" then means that the first attempt had been carried out after all.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ write is guarded by the quota's resource version, so that concurrent creates, on
 several, cannot both take the last of something. `status.used` is recalculated from what exists, and
 what was admitted but cannot be seen yet, when something is deleted, finishes, or when a quota is new;
 a while after a write, too, so that one that was admitted and then failed is given back.
+
+What another server admitted and has not written yet cannot be seen here, only that `status.used` rose: a recalculation
+waits until what others raised is `_PENDING_SECONDS` old. Nobody starves by that: a quota that is full is not raised.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from kubeinstall.api.resources import Resource
 from kubeinstall.api.types import Object
 from kubeinstall.apiserver.admission import usage
 from kubeinstall.apiserver.admission.plugin import Plugin, refuse
+from kubeinstall.apiserver.admission.raises import Raises
 from kubeinstall.apiserver.admission.shared import Shared
 from kubeinstall.apiserver.admission.usage import Amounts
 from kubeinstall.apiserver.authz.kinds import kind
@@ -65,6 +69,7 @@ class ResourceQuota(Plugin):
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[tuple[str, str]] = set()
         self._pending: dict[str, dict[_Written, _Pending]] = {}
+        self._raises = Raises(_PENDING_SECONDS)
         registry.observe(self._quota_kind, self._quota_changed)
 
     def handles(self, group: str, plural: str, subresource: str, operation: str) -> bool:
@@ -130,11 +135,12 @@ class ResourceQuota(Plugin):
             take(live)
             return
         try:
-            await self._registry.update(
+            done = await self._registry.update(
                 self._quota_kind, namespace, name, take, subresource="status", admit=False
             )
         except NotFound:
             return  # the quota was deleted meanwhile
+        self._raises.ours(done)
         if attributes.operation == CREATE and attributes.name:
             self._note_pending(attributes, name, wanted)
         self._schedule(namespace, delay=_PENDING_SECONDS + _QUIET_SECONDS)
@@ -175,6 +181,8 @@ class ResourceQuota(Plugin):
             if not self._quotas.within(metadata["namespace"]):
                 self._locks.pop(metadata["namespace"], None)
             return
+        if old is not None:
+            self._raises.seen(old, new)
         before = (old or {}).get("spec")
         if old is None or before != new.get("spec"):
             self._watch_kinds(new)
@@ -187,16 +195,24 @@ class ResourceQuota(Plugin):
                 key = (resource.group, resource.name)
                 if key not in self._watched:
                     self._watched.add(key)
-                    self._registry.observe(resource, partial(self._object_changed, key))
+                    self._registry.observe(resource, partial(self._object_changed, resource))
 
-    def _object_changed(
-        self, kind_key: tuple[str, str], old: Object | None, new: Object | None
-    ) -> None:
+    def _object_came(self, resource: Resource, obj: Object) -> None:
+        """What was admitted is there: here, or, if this server did not admit it, on another."""
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace", "")
+        writes = self._pending.get(namespace) or {}
+        if writes.pop((resource.group, resource.name, metadata["name"]), None) is not None:
+            return
+        for name, quota in self._quotas.within(namespace).items():
+            hard = (quota.get("spec") or {}).get("hard") or {}
+            if set(hard) & set(usage.usage(resource, obj)) and usage.in_scope(quota, resource, obj):
+                self._raises.landed(namespace, name)
+
+    def _object_changed(self, resource: Resource, old: Object | None, new: Object | None) -> None:
         if old is None:
-            metadata = (new or {})["metadata"]
-            writes = self._pending.get(metadata.get("namespace", ""))
-            if writes:
-                writes.pop((*kind_key, metadata["name"]), None)
+            if new is not None:
+                self._object_came(resource, new)
             return
         namespace = old["metadata"].get("namespace", "")
         if not self._quotas.within(namespace):
@@ -233,6 +249,10 @@ class ResourceQuota(Plugin):
     async def _recalculate(self, namespace: str) -> None:
         async with self._locks.setdefault(namespace, asyncio.Lock()):
             for name in sorted(self._quotas.within(namespace)):
+                wait = self._raises.wait(namespace, name)
+                if wait > 0:
+                    self._schedule(namespace, delay=wait)
+                    continue
                 try:
                     await self._recalculate_quota(namespace, name)
                 except KubeinstallError as error:
@@ -253,11 +273,12 @@ class ResourceQuota(Plugin):
             return current
 
         try:
-            await self._registry.update(
+            done = await self._registry.update(
                 self._quota_kind, namespace, name, mutate, subresource="status", admit=False
             )
         except NotFound:
             return
+        self._raises.ours(done)
 
     def _used(self, namespace: str, quota: Object, hard: Object) -> dict[str, str]:
         counted = {amount: _counted(amount) for amount in hard}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import ClassVar
 
@@ -22,6 +23,9 @@ _COUNTED = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas")
 _POD_GVR = "v1/pods"
 #: Deletions come in bursts: count once for many.
 SETTLE_SECONDS = 0.1
+#: An object that was admitted so long ago is stored, or never will be. API servers, which know what they
+#: admitted themselves, give back sooner.
+PENDING_SECONDS = 5.0
 
 
 class ResourceQuotaController(QueueController):
@@ -36,12 +40,17 @@ class ResourceQuotaController(QueueController):
         self._set: InformerSet = context.informers
         self._counted: dict[str, Informer] = {}
         self._lock = asyncio.Lock()
+        self._raised: dict[str, float] = {}  # quota → when its usage rose last
         self._quotas = self.informer(QUOTAS)
         self._quotas.add_handler(self._quota_changed)
         for gvr in EVALUATORS:
             self._follow(gvr, self.informer(gvr))
 
     def _quota_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            self._raised.pop(key_of(old or {}), None)
+        elif old is not None and _rose(old, new):
+            self._raised[key_of(new)] = time.monotonic()
         # Our own and admission's writes of the status need no recount.
         if new is not None and (old is None or old["spec"] != new["spec"]):
             self.queue.add(key_of(new))
@@ -62,6 +71,10 @@ class ResourceQuotaController(QueueController):
         quota = self._quotas.get_key(key)
         if quota is None or owners.deleting(quota):
             return None
+        # What admission has counted may not be stored yet: a count from now would take it off again.
+        wait = self._raised.get(key, 0.0) + PENDING_SECONDS - time.monotonic()
+        if wait > 0 and (quota.get("status") or {}).get("used"):
+            return wait
         hard = quota["spec"].get("hard") or {}
         used = await self._used(quota, hard)
         status = {"hard": dict(hard), "used": used}
@@ -114,6 +127,15 @@ class ResourceQuotaController(QueueController):
             self.log.debug("discovery failed", error=str(error))
             return None
         return next((r for r in known if (r.plural, r.group) == (plural, group)), None)
+
+
+def _rose(old: Object, new: Object) -> bool:
+    before = (old.get("status") or {}).get("used") or {}
+    after = (new.get("status") or {}).get("used") or {}
+    return any(
+        name in before and Quantity.parse(value) > Quantity.parse(before[name])
+        for name, value in after.items()
+    )
 
 
 def _shrank(gvr: str, old: Object, new: Object) -> bool:
