@@ -107,6 +107,11 @@ ENTRIES: tuple[Entry, ...] = (
         "disruption-controller",
     ),
     Entry(
+        "horizontal-pod-autoscaler-controller",
+        "autoscaling.controller:HorizontalPodAutoscalerController",
+        "horizontal-pod-autoscaler",
+    ),
+    Entry(
         "serviceaccount-token-controller",
         "tokens.secrets:TokensController",
         "service-account-controller",
