@@ -166,7 +166,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.skip(f"real hosts cannot be made here: {why}")
     folder = tmp_path_factory.mktemp("join")
     archive = controller_archive(folder / "kubeinstall.tar.gz")
-    made = Lab(folder)
+    made = Lab(folder / "inventory")
+    made.folder.mkdir()
     try:
         made.up(FIRST, WORKER, PLANE)
         for host in (WORKER, PLANE):
