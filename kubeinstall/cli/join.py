@@ -136,13 +136,18 @@ def join(
 
 
 def _words(words: list[str]) -> tuple[str, str | None]:
-    """(endpoint, phase): the phase is None without the word, empty when none is named."""
-    if "phase" in words:
+    """(endpoint, phase): the phase is None without the word, empty when none is named. As with kubeadm, the endpoint may
+    stand behind the phase; no phase's name has a colon or a dot."""
+    if "phase" not in words:
+        endpoints, names = words, None
+    else:
         at = words.index("phase")
-        return next(iter(words[:at]), ""), "/".join(words[at + 1 :])
-    if len(words) > 1:
-        raise typer.BadParameter(f"one API server endpoint is expected, not {len(words)}")
-    return next(iter(words), ""), None
+        named = [word for word in words[at + 1 :] if not set(word) & {":", "."}]
+        endpoints = [word for word in words if word not in (*named, "phase")]
+        names = "/".join(named)
+    if len(endpoints) > 1:
+        raise typer.BadParameter(f"one API server endpoint is expected, not {len(endpoints)}")
+    return next(iter(endpoints), ""), names
 
 
 def _run(
