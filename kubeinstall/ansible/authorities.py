@@ -36,6 +36,15 @@ def files_for(config: Object) -> tuple[str, ...]:
     return ETCD_FILES if "etcd" in roles else ()
 
 
+def external_files(config: Object) -> tuple[str, ...]:
+    """Whole paths of an external etcd's CA and client pair, which a control plane that joins by hand is given."""
+    external = config["cluster"]["etcd"].get("external") or {}
+    if "control-plane" not in config["host"]["roles"]:
+        return ()
+    names = (external.get(field) for field in ("caFile", "certFile", "keyFile"))
+    return tuple(str(name) for name in names if name)
+
+
 def fingerprints(config: Object) -> dict[str, str]:
     """File → SHA-256 of what is there; says nothing of a key's content."""
     pki = Path(config["cluster"]["certificatesDir"])
@@ -72,7 +81,7 @@ def place_authorities(config: Object, files: Mapping[str, str], *, check: bool) 
     """
     outcome = Outcome()
     pki = Path(config["cluster"]["certificatesDir"])
-    for name in files_for(config):
+    for name in (*files_for(config), *external_files(config)):
         if name not in files:
             continue
         path, content = pki / name, base64.b64decode(files[name])

@@ -272,6 +272,8 @@ def _certificates(config: Object, *, check: bool) -> Outcome:
         *(_ETCD_PHASES if "etcd" in roles else ()),
         *(_SERVER_PHASES if "control-plane" in roles else ()),
     ]
+    if config["cluster"]["etcd"].get("external") and "control-plane" in roles:
+        phases.remove("apiserver-etcd-client")  # its pair was given, and so was its CA
     pki = Path(config["cluster"]["certificatesDir"])
     if check and not (pki / "etcd/ca.crt").exists():
         return Outcome(changes=[f"create the certificate {phase}" for phase in phases])

@@ -212,12 +212,11 @@ class _Run:
         """`upload-certs`: the cluster's authorities, encrypted, for two hours."""
         from kubeinstall.provision.join_upload import upload_certificates
 
-        pki = Path(self.config.cluster["certificatesDir"])
         given = str(self.config.init.get("certificateKey") or "")
         if self.dry_run:
             write("[upload-certs] Would store the certificates in Secret kubeadm-certs")
             return
-        key = upload_certificates(ADMIN, pki, given)
+        key = upload_certificates(ADMIN, given)
         write('[upload-certs] Storing the certificates in Secret "kubeadm-certs" in "kube-system"')
         if self.show_key:
             write(f"[upload-certs] Using certificate key:\n{key}")

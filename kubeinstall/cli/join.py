@@ -136,7 +136,7 @@ def join(
 
 
 def _words(words: list[str]) -> tuple[str, str | None]:
-    """(endpoint, phase): the phase is None without the word, empty when none is named. As with kubeadm, the endpoint may
+    """(endpoint, phase): the phase is None without the word, empty when none is named. As with kubeadm the endpoint may
     stand behind the phase; no phase's name has a colon or a dot."""
     if "phase" not in words:
         endpoints, names = words, None

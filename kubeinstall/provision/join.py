@@ -29,6 +29,7 @@ from kubeinstall.provision.join_cluster import (
     read_cluster,
     require_free_name,
     require_shared_datastore,
+    shared_files,
 )
 from kubeinstall.provision.join_phases import PREFLIGHT, JoinPhase, skip_tags
 from kubeinstall.provision.logfile import write_log
@@ -130,7 +131,8 @@ def run_join(join: Object, options: JoinOptions, console: Console) -> JoinResult
     files: dict[str, str] = {}
     if plane is not None:
         require_shared_datastore(cluster)
-        files = download_certificates(found, _certificate_key(plane))
+        wanted = shared_files(cluster.configuration)
+        files = download_certificates(found, _certificate_key(plane), wanted)
     config = host_configuration(join, found, cluster)
     patched(
         kubelet_configuration(config, systemd_cgroup=False),

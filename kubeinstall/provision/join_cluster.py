@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +37,12 @@ SHARED_FILES = {
     "encryption-config.yaml": "encryption-config.yaml",
 }
 
+#: kubeadm's names of an external etcd's files → fields of `etcd.external`, which say where they are on every host.
+EXTERNAL_FILES = {
+    "external-etcd-ca.crt": "caFile",
+    "external-etcd.crt": "certFile",
+    "external-etcd.key": "keyFile",
+}
 #: What a cluster need not have: its Secrets may be stored as they are.
 OPTIONAL_FILES = {"encryption-config.yaml"}
 
@@ -81,8 +86,18 @@ def require_free_name(found: Found, name: str) -> None:
         )
 
 
-def download_certificates(found: Found, key: str) -> dict[str, str]:
-    """File below the pki directory → base64 of its content, decrypted with the certificate key."""
+def shared_files(configuration: Object) -> dict[str, str]:
+    """Name in the Secret → file below the pki directory, or a whole path for those of an external etcd."""
+    external = configuration["etcd"].get("external") or {}
+    if not external:
+        return dict(SHARED_FILES)
+    given = {name: str(external.get(field) or "") for name, field in EXTERNAL_FILES.items()}
+    own = {name: file for name, file in SHARED_FILES.items() if not name.startswith("etcd-")}
+    return {**own, **{name: file for name, file in given.items() if file}}
+
+
+def download_certificates(found: Found, key: str, wanted: dict[str, str]) -> dict[str, str]:
+    """File → base64 of its content, decrypted with the certificate key. `wanted` is what `shared_files` says."""
     answer = _get(found, f"{_SYSTEM}/secrets/{CERTS_SECRET}")
     if answer.status in (403, 404):
         raise JoinError(
@@ -92,7 +107,7 @@ def download_certificates(found: Found, key: str) -> dict[str, str]:
     _require(answer, f"Secret {CERTS_SECRET}")
     data = answer.document.get("data") or {}
     files = {}
-    for name, file in SHARED_FILES.items():
+    for name, file in wanted.items():
         if name not in data and name in OPTIONAL_FILES:
             continue
         if name not in data:
@@ -144,15 +159,7 @@ def host_configuration(join: Object, found: Found, cluster: Cluster) -> Object:
 
 def require_shared_datastore(cluster: Cluster) -> None:
     """`JoinError` unless another control plane can be: all must read and write one datastore."""
-    external = cluster.configuration["etcd"].get("external") or {}
-    if external:
-        files = (external.get(name) for name in ("caFile", "certFile", "keyFile"))
-        absent = [file for file in files if file and not Path(file).is_file()]
-        if absent:
-            raise JoinError(
-                f"{', '.join(absent)} not found: copy the external etcd's files to this host, they are not shared "
-                "through the cluster"
-            )
+    if cluster.configuration["etcd"].get("external"):
         return
     if (cluster.facts.get("etcd") or {}).get("members"):
         return

@@ -11,10 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from kubeinstall.config.defaults import default_cluster
 from kubeinstall.errors import AlreadyExists, KubeinstallError
 from kubeinstall.pki import BootstrapToken, encrypt_with_key, new_certificate_key
 from kubeinstall.pki.tokens import DEFAULT_GROUP, token_secret
-from kubeinstall.provision.join_cluster import CERTS_SECRET, OPTIONAL_FILES, SHARED_FILES
+from kubeinstall.provision.join_cluster import CERTS_SECRET, OPTIONAL_FILES, shared_files
 from kubeinstall.provision.tokens import with_cluster
 
 if TYPE_CHECKING:
@@ -28,16 +31,17 @@ _RBAC = "rbac.authorization.k8s.io"
 _ROLE = f"kubeadm:{CERTS_SECRET}"
 
 
-def upload_certificates(kubeconfig: Path, pki: Path, key: str = "") -> str:
-    """Encrypt and upload them; the certificate key, random unless given. Uploading again replaces the Secret."""
+def upload_certificates(kubeconfig: Path, key: str = "") -> str:
+    """Encrypt and upload what the cluster's control planes share; the certificate key, random unless given.
+
+    Uploading again replaces the Secret.
+    """
     key = key or new_certificate_key()
-    data = {
-        name: base64.b64encode(encrypt_with_key(_read(pki / file), key)).decode()
-        for name, file in SHARED_FILES.items()
-        if name not in OPTIONAL_FILES or (pki / file).exists()
-    }
 
     async def work(client: ApiClient) -> None:
+        found = await client.get("v1/configmaps", "kubeadm-config", _NAMESPACE)
+        text = (found.get("data") or {}).get("ClusterConfiguration") or ""
+        data = encrypted(default_cluster(yaml.safe_load(text) or {}), key)
         owner = await client.create("v1/secrets", _owner())
         await _put(client, "v1/secrets", _secret(data, owner))
         for gvr, obj in (
@@ -48,6 +52,16 @@ def upload_certificates(kubeconfig: Path, pki: Path, key: str = "") -> str:
 
     with_cluster(kubeconfig, work)
     return key
+
+
+def encrypted(configuration: Object, key: str) -> dict[str, str]:
+    """Name in the Secret → base64 of the encrypted file, of all that a ClusterConfiguration says is shared."""
+    pki = Path(configuration["certificatesDir"])
+    return {
+        name: base64.b64encode(encrypt_with_key(_read(pki / file), key)).decode()
+        for name, file in shared_files(configuration).items()
+        if name not in OPTIONAL_FILES or (pki / file).exists()
+    }
 
 
 async def _put(client: ApiClient, gvr: str, obj: Object) -> None:

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
+from kubeinstall.ansible.authorities import place_authorities
 from kubeinstall.ansible.bootstrapping import _certificate_user, server_url
 from kubeinstall.ansible.components import component_settings
+from kubeinstall.config.defaults import default_cluster
 from kubeinstall.pki import (
     BootstrapToken,
     ca_cert_hash,
@@ -50,8 +52,10 @@ from kubeinstall.provision.join_cluster import (
     read_cluster,
     require_free_name,
     require_shared_datastore,
+    shared_files,
 )
 from kubeinstall.provision.join_config import load_join
+from kubeinstall.provision.join_upload import encrypted
 
 Object = dict[str, Any]
 TOKEN = BootstrapToken("abcdef", "0123456789abcdef")
@@ -438,9 +442,7 @@ def test_a_control_planes_configuration(server: Server) -> None:
 def test_a_datastore_in_a_file_has_one_control_plane() -> None:
     with pytest.raises(JoinError, match="SQLite"):
         require_shared_datastore(Cluster({"etcd": {"local": {}}}, {}, {"etcd": {"members": {}}}))
-    external = {"etcd": {"external": {"endpoints": ["https://e"], "caFile": "/nowhere/ca.crt"}}}
-    with pytest.raises(JoinError, match=r"/nowhere/ca\.crt not found"):
-        require_shared_datastore(Cluster(external, {}))
+    require_shared_datastore(Cluster({"etcd": {"external": {"endpoints": ["https://e"]}}}, {}))
 
 
 def test_a_refused_token_is_told(server: Server) -> None:
@@ -475,12 +477,42 @@ def test_shared_certificates_need_the_right_key(server: Server) -> None:
     }
     path = "/api/v1/namespaces/kube-system/secrets/kubeadm-certs"
     with pytest.raises(JoinError, match="init phase upload-certs"):
-        download_certificates(trusted(server), key)
+        download_certificates(trusted(server), key, SHARED_FILES)
     server.answers[path] = (200, {"data": data})
-    files = download_certificates(trusted(server), key)
+    files = download_certificates(trusted(server), key, SHARED_FILES)
     assert base64.b64decode(files["etcd/ca.key"]) == b"etcd/ca.key"
     with pytest.raises(JoinError, match="error decoding certificate"):
-        download_certificates(trusted(server), new_certificate_key())
+        download_certificates(trusted(server), new_certificate_key(), SHARED_FILES)
     del data["sa.key"]
     with pytest.raises(JoinError, match=r"lacks sa\.key"):
-        download_certificates(trusted(server), key)
+        download_certificates(trusted(server), key, SHARED_FILES)
+
+
+def test_files_of_an_external_etcd_are_shared_under_their_own_paths(
+    server: Server, tmp_path: Path
+) -> None:
+    pki, outside = tmp_path / "pki", tmp_path / "etcd-client"
+    external = {
+        "endpoints": ["https://192.0.2.9:2379"],
+        "caFile": str(outside / "ca.crt"),
+        "certFile": str(outside / "client.crt"),
+        "keyFile": str(outside / "client.key"),
+    }
+    configuration = default_cluster({"etcd": {"external": external}, "certificatesDir": str(pki)})
+    for file in shared_files(configuration).values():
+        (pki / file).parent.mkdir(parents=True, exist_ok=True)
+        (pki / file).write_text(file)
+    key = new_certificate_key()
+    data = encrypted(configuration, key)
+    assert {"external-etcd-ca.crt", "external-etcd.crt", "external-etcd.key"} < set(data)
+    assert not {"etcd-ca.crt", "etcd-ca.key"} & set(data)
+    server.answers["/api/v1/namespaces/kube-system/secrets/kubeadm-certs"] = (200, {"data": data})
+    files = download_certificates(trusted(server), key, shared_files(configuration))
+    for file in ("ca.crt", "ca.key", "client.crt", "client.key"):
+        (pki / file).unlink(missing_ok=True)
+        (outside / file).unlink(missing_ok=True)
+    host = {"cluster": configuration, "host": {"roles": ["control-plane", "node"]}}
+    place_authorities(host, files, check=False)
+    assert (outside / "client.key").read_text() == external["keyFile"]
+    assert (outside / "client.key").stat().st_mode & 0o777 == 0o600
+    assert (pki / "ca.key").read_text() == "ca.key"
