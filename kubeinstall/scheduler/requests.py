@@ -8,6 +8,7 @@ larger of both counts; pod-level requests replace the sum for the resources they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kubeinstall.api.quantity import Quantity
@@ -70,25 +71,47 @@ def _total(pod: Object, defaults: Amounts) -> Amounts:
     return total
 
 
-def _container(
-    container: Object, defaults: Amounts, statuses: Mapping[str, Object | None]
-) -> Amounts:
-    found = amounts((container.get("resources") or {}).get("requests"))
-    # A pod being resized needs the larger of what it has and what it asks for.
-    _raise(found, amounts(statuses.get(container.get("name", ""))))
+def _container(container: Object, defaults: Amounts, statuses: Mapping[str, _Held]) -> Amounts:
+    held = statuses.get(container.get("name", ""))
+    # A resize that cannot be is not counted, and one that can is from when it is asked for until it is done.
+    found = (
+        {}
+        if held is not None and held.only
+        else amounts((container.get("resources") or {}).get("requests"))
+    )
+    if held is not None:
+        _raise(found, amounts(held.actual))
+        _raise(found, amounts(held.allocated))
     for name, value in defaults.items():
         found.setdefault(name, value)
     return found
 
 
-def _status_requests(pod: Object) -> dict[str, Object | None]:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a container has: by its cgroup, and by what the node gave it. `only`: what it asks for will not be."""
+
+    actual: Object | None
+    allocated: Object | None
+    only: bool
+
+
+def _status_requests(pod: Object) -> dict[str, _Held]:
     status = pod.get("status") or {}
+    never = any(
+        c.get("type") == "PodResizePending" and c.get("reason") == "Infeasible"
+        for c in status.get("conditions") or []
+    )
     entries: Iterable[Object] = [
         *(status.get("containerStatuses") or []),
         *(status.get("initContainerStatuses") or []),
     ]
     return {
-        entry.get("name", ""): (entry.get("resources") or {}).get("requests") for entry in entries
+        entry.get("name", ""): _Held(
+            (entry.get("resources") or {}).get("requests"), entry.get("allocatedResources"), never
+        )
+        for entry in entries
+        if entry.get("resources") or entry.get("allocatedResources")
     }
 
 

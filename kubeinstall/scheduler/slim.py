@@ -13,6 +13,7 @@ _POD_SPEC = (
     "schedulerName", "schedulingGates", "tolerations", "topologySpreadConstraints",
 )  # fmt: skip
 _CONTAINER = ("name", "image", "ports", "resources", "restartPolicy")
+_SIZES = ("name", "resources", "allocatedResources")
 _VOLUME = ("name", "persistentVolumeClaim", "ephemeral")
 
 
@@ -42,12 +43,13 @@ def slim_pod(pod: Object) -> Object:
     kept: Object = {"phase": status.get("phase"), "startTime": status.get("startTime")}
     if status.get("nominatedNodeName"):
         kept["nominatedNodeName"] = status["nominatedNodeName"]
-    if not spec.get("nodeName"):
-        conditions = status.get("conditions") or []
-        kept["conditions"] = [c for c in conditions if c.get("type") == "PodScheduled"]
+    wanted = "PodResizePending" if spec.get("nodeName") else "PodScheduled"
+    conditions = [c for c in status.get("conditions") or [] if c.get("type") == wanted]
+    if conditions or not spec.get("nodeName"):
+        kept["conditions"] = conditions
     for group in ("containerStatuses", "initContainerStatuses"):
         entries = [
-            {"name": entry.get("name"), "resources": entry["resources"]}
+            {key: entry[key] for key in _SIZES if key in entry}
             for entry in status.get(group) or []
             if entry.get("resources")
         ]

@@ -61,6 +61,11 @@ async def start_container(
         event("Warning", "Failed", f"Error: {error.reason}")
         raise StartProblem(error.reason, error.message) from error
 
+    for mount in container.get("volumeMounts") or []:
+        problem = volumes[mount["name"]].problem if mount["name"] in volumes else None
+        if problem is not None:
+            raise StartProblem(problem.reason, problem.message)
+
     attempt = _attempt(parts, pod, container, runtime)
     try:
         config = await _config(

@@ -12,6 +12,7 @@ from pathlib import Path
 from kubeinstall.api.types import Object
 from kubeinstall.client import ApiClient
 from kubeinstall.errors import KubeinstallError, StatusError
+from kubeinstall.kubelet.images import ImageProblem
 from kubeinstall.kubelet.objects import Objects
 from kubeinstall.kubelet.paths import Paths
 from kubeinstall.kubelet.pod import resources, spec
@@ -41,11 +42,12 @@ class VolumeProblem(KubeinstallError):
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A volume on the host. `device` is a block volume's."""
+    """A volume on the host. `device` is a block volume's; with a `problem` it is not there yet."""
 
     path: Path
     readonly: bool = False
     device: str = ""
+    problem: ImageProblem | None = None
 
 
 class Volumes:
@@ -69,9 +71,13 @@ class Volumes:
         self._mounted: dict[str, dict[str, Mounted]] = {}
 
     async def set_up(self, pod: Object) -> dict[str, Mounted]:
-        """Every volume that a container mounts, by name. Raises `VolumeProblem`."""
+        """Every volume that a container mounts, by name. Raises `VolumeProblem`.
+
+        An image that cannot be had holds back only the containers that mount it: its volume has a `problem`.
+        """
         uid = spec.uid(pod)
         known = self._mounted.setdefault(uid, {})
+        missing: dict[str, Mounted] = {}
         used = {
             mount["name"]
             for container in spec.all_containers(pod)
@@ -84,8 +90,12 @@ class Volumes:
             name = volume["name"]
             if name in known or name not in used:
                 continue
-            known[name] = await self._guarded(pod, volume)
-        return known
+            made = await self._guarded(pod, volume)
+            if made.problem is None:
+                known[name] = made
+            else:
+                missing[name] = made
+        return {**known, **missing}
 
     async def refresh(self, pod: Object) -> None:
         """Write changed configMap, secret, downwardAPI and projected content into set-up volumes."""
@@ -145,7 +155,10 @@ class Volumes:
             return self._nfs(spec.uid(pod), volume["name"], volume["nfs"])
         if kind == IMAGE:
             target = self._paths.volume(spec.uid(pod), IMAGE, volume["name"])
-            await self._images.set_up(pod, volume, target)
+            try:
+                await self._images.set_up(pod, volume, target)
+            except ImageProblem as error:
+                return Mounted(target, readonly=True, problem=error)
             return Mounted(target, readonly=True)
         raise PayloadProblem(f"no volume plugin matched: {kind}")
 

@@ -53,3 +53,20 @@ def test_scoring_assumes_something_of_those_who_ask_for_nothing() -> None:
 def test_a_pod_being_resized_counts_the_larger() -> None:
     status = {"containerStatuses": [{"name": "c1", "resources": {"requests": {"cpu": "3"}}}]}
     assert pod_requests({"spec": {"containers": [container("1")]}, "status": status})["cpu"] == 3000
+
+
+def test_a_resize_that_cannot_be_is_not_counted() -> None:
+    entry: dict[str, Any] = {
+        "name": "c1",
+        "resources": {"requests": {"cpu": "1"}},
+        "allocatedResources": {"cpu": "2"},
+    }
+    pod: dict[str, Any] = {
+        "spec": {"containers": [{"name": "c1", "resources": {"requests": {"cpu": "9"}}}]},
+        "status": {"containerStatuses": [entry]},
+    }
+    assert pod_requests(pod)["cpu"] == 9000
+    for reason, wanted in (("Deferred", 9000), ("Infeasible", 2000)):
+        condition = {"type": "PodResizePending", "status": "True", "reason": reason}
+        pod["status"]["conditions"] = [condition]
+        assert pod_requests(pod)["cpu"] == wanted
