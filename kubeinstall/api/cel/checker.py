@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kubeinstall.api.cel import types as t
 from kubeinstall.api.cel.ast import Call, Const, Ident, ListNode, Loop, MapNode, Node, Select
-from kubeinstall.api.cel.errors import CompileError, Issue
+from kubeinstall.api.cel.errors import CompileError, EvalError, Issue
 from kubeinstall.api.cel.functions import FUNCTIONS, Signature
 from kubeinstall.api.cel.types import Bindings, Type, assignable, substitute
-from kubeinstall.api.cel.values import TypeValue
+from kubeinstall.api.cel.values import TypeValue, parse_duration, parse_timestamp
+from kubeinstall.api.regex import RegexError, regex
 
 _TYPES = {
     "int": t.INT,
@@ -26,6 +27,11 @@ _TYPES = {
     "google.protobuf.Duration": t.DURATION,
 }
 _BOOLEAN_LOOPS = ("all", "exists", "existsOne")
+_LITERALS: dict[str, Callable[[str], object]] = {
+    "matches": regex,
+    "duration": parse_duration,
+    "timestamp": parse_timestamp,
+}
 
 
 class Checker:
@@ -117,9 +123,21 @@ class Checker:
         function = FUNCTIONS.get(node.name)
         if function is None:
             return self._error(node, f"undeclared reference to '{node.name}' (in container '')")
+        self._check_literal(node)
         return self._overload(
             node, node.name, function.signatures, operands, node.target is not None
         )
+
+    def _check_literal(self, node: Call) -> None:
+        """cel-go's validators of literals: what could only fail when it runs is wrong now."""
+        judge = _LITERALS.get(node.name)
+        argument = node.operands[-1] if node.operands else None
+        if judge is None or not isinstance(argument, Const) or not isinstance(argument.value, str):
+            return
+        try:
+            judge(argument.value)
+        except (EvalError, RegexError):
+            self._error(argument, f"invalid {node.name} argument")
 
     def _overload(
         self, node: Node, name: str, signatures: list[Signature], operands: list[Type], member: bool

@@ -5,7 +5,6 @@ spec.replicas: Invalid value: "string": spec.replicas in body must be of type in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 
 from kubeinstall.api.custom.formats import format_error
+from kubeinstall.api.regex import regex
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.errors import Errors, shown
 from kubeinstall.errors import FieldError
@@ -91,15 +91,11 @@ def _check_string(value: str, schema: Object, path: str, errors: Errors) -> None
         errors.too_long(path, longest)
     if shortest is not None and len(value) < shortest:
         errors.invalid(path, value, f"{_body(path)} should be at least {shortest} chars long")
-    if pattern and not _pattern(pattern).search(value):
+    if pattern and not regex(pattern).matches(value):
         errors.invalid(path, value, f"{_body(path)} should match '{pattern}'")
     kind = schema.get("format")
     if kind and format_error(kind, value):
         errors.invalid(path, value, f"{_body(path)} must be of type {kind}: {shown(value)}")
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)  # the module keeps compiled patterns
 
 
 def _check_number(value: float, schema: Object, path: str, errors: Errors) -> None:

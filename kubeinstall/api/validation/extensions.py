@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from kubeinstall.api.regex import RegexError, regex
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.admission import check_client_config
 from kubeinstall.api.validation.errors import Errors
@@ -177,8 +177,8 @@ def _check_schema(errors: Errors, schema: Object, path: str) -> None:
     pattern = schema.get("pattern")
     if pattern:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            regex(pattern)
+        except RegexError as error:
             errors.invalid(
                 f"{path}.pattern",
                 pattern,

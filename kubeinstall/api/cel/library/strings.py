@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
 
 from kubeinstall.api.cel.errors import EvalError
 from kubeinstall.api.cel.functions import define
+from kubeinstall.api.regex import Regex, RegexError, regex
 
 
-@lru_cache(maxsize=1024)
-def pattern(text: str) -> re.Pattern[str]:
-    """A compiled RE2 pattern. Raises `EvalError`."""
+def pattern(text: str) -> Regex:
+    """A compiled expression. Raises `EvalError`."""
     try:
-        return re.compile(text.replace(r"\z", r"\Z"))
-    except re.error as error:
-        raise EvalError(f"error parsing regexp: {error}: `{text}`") from error
+        return regex(text)
+    except RegexError as error:
+        raise EvalError(str(error)) from error
 
 
 @define("string.startsWith(string)->bool")
@@ -35,20 +33,19 @@ def _contains(text: str, part: str) -> bool:
 
 
 @define("string.matches(string)->bool", "matches(string,string)->bool")
-def _matches(text: str, regex: str) -> bool:
-    return pattern(regex).search(text) is not None
+def _matches(text: str, expression: str) -> bool:
+    return pattern(expression).matches(text)
 
 
 @define("string.find(string)->string")
-def _find(text: str, regex: str) -> str:
-    match = pattern(regex).search(text)
-    return match.group() if match else ""
+def _find(text: str, expression: str) -> str:
+    found = pattern(expression).find_all(text, 1)
+    return found[0] if found else ""
 
 
 @define("string.findAll(string)->list<string>", "string.findAll(string,int)->list<string>")
-def _find_all(text: str, regex: str, limit: int = -1) -> list[str]:
-    found = [match.group() for match in pattern(regex).finditer(text)]
-    return found if limit < 0 else found[:limit]
+def _find_all(text: str, expression: str, limit: int = -1) -> list[str]:
+    return pattern(expression).find_all(text, limit)
 
 
 @define("string.charAt(int)->string")
