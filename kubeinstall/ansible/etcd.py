@@ -75,6 +75,8 @@ def settings(config: Object, *, new: bool, members: dict[str, str]) -> Object:
         # Twice the defaults: small machines stall for longer than a second while they start.
         "heartbeat-interval": 200,
         "election-timeout": 2000,
+        # A member that was cut off must not end the leader's term when it comes back; the default from 3.5 on.
+        "pre-vote": True,
         "quota-backend-bytes": 8 * 2**30,
         "client-transport-security": _security(pki, "server"),
         "peer-transport-security": _security(pki, "peer"),

@@ -22,7 +22,7 @@ global
 defaults
     mode tcp
     maxconn 4000
-    timeout connect 2s
+    timeout connect 1s
     # Watches are silent for long; a dead server is noticed by its checks.
     timeout client 2h
     timeout server 2h
@@ -38,7 +38,9 @@ frontend api
 
 backend servers
     balance leastconn
-    option httpchk GET /readyz
+    # Not etcd: while its members elect a leader no server has it, and none is better than another; connections that
+    # were cut then would only fail. A server whose host lost its network is not reached from here either.
+    option httpchk GET /readyz?exclude=etcd
     # A server that says that it shuts down gets no new connections and keeps those it has, to finish what is asked on
     # them; one that fails otherwise loses them.
     http-check expect ! rstring "-.shutdown failed" error-status L7OKC

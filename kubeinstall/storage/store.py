@@ -13,6 +13,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Keys below these hold no objects of the API, but which servers live and which ports are taken: they are in no watch
+#: cache, and never encrypted (nothing in them is secret, and a rotation of keys rewrites objects).
+INTERNAL = ("/registry/masterleases/", "/registry/ranges/")
+
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:

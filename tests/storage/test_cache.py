@@ -61,6 +61,17 @@ async def test_data_is_the_stored_body_with_its_revision(store: Store) -> None:
         assert item.labels == {"app": "web"}
 
 
+async def test_what_is_no_object_is_in_no_cache(store: Store) -> None:
+    keys = ("/registry/masterleases/10.0.0.1", "/registry/ranges/servicenodeports/30000")
+    await store.create(keys[0], b"before")
+    async with running(store) as cacher:
+        revision = await store.create(keys[1], b"after")
+        await cacher.caught_up(revision)
+        assert cacher.caches() == []
+    async with running(store) as cacher:  # its history holds them too
+        assert cacher.caches() == []
+
+
 async def test_selects_in_key_order_with_and_without_indexes(store: Store) -> None:
     for namespace, name, app, node in [
         ("y", "d", "web", "n2"),

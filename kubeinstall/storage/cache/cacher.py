@@ -13,11 +13,9 @@ from collections.abc import Callable
 from kubeinstall.errors import StoreError, Timeout
 from kubeinstall.storage.cache.objects import FieldsOf
 from kubeinstall.storage.cache.resource import ResourceCache
-from kubeinstall.storage.store import KeyValue, Store, StoreEvent
+from kubeinstall.storage.store import INTERNAL, KeyValue, Store, StoreEvent
 
 ROOT = "/registry/"
-#: Keys below these hold no objects of the API: which servers live, which ports are taken.
-INTERNAL = (f"{ROOT}masterleases/", f"{ROOT}ranges/")
 PAGE = 2000  # keys read at a time when the cache is filled
 FRESH_TIMEOUT = 3.0  # seconds that a consistent read waits for the cache, as upstream
 REPLAY_REVISIONS = (

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from kubeinstall.storage.encryption.configuration import EncryptionConfiguration
 from kubeinstall.storage.encryption.transformer import Transformer
-from kubeinstall.storage.store import KeyValue, Page, Store, StoreEvent, StoreWatch
+from kubeinstall.storage.store import INTERNAL, KeyValue, Page, Store, StoreEvent, StoreWatch
 
 
 class EncryptedStore:
@@ -84,6 +84,8 @@ class EncryptedStore:
 
     def transformer(self, key: str) -> Transformer | None:
         """How the value of a key is stored; None: as it is. Keys are `/registry/GROUP/PLURAL/…`."""
+        if key.startswith(INTERNAL):
+            return None
         second = key.find("/", 10)
         third = key.find("/", second + 1)
         resource = key[10:third]

@@ -85,6 +85,7 @@ def test_etcd_settings() -> None:
     assert found["listen-client-urls"] == "https://192.0.2.11:2379,https://127.0.0.1:2379"
     assert found["initial-cluster"].split(",")[0] == "a=https://192.0.2.10:2380"
     assert found["client-transport-security"]["client-cert-auth"] is True
+    assert found["pre-vote"] is True
 
 
 def test_settings_of_components() -> None:
@@ -107,6 +108,7 @@ def test_balancer_names_every_server() -> None:
     first, second = (line.strip() for line in text.splitlines() if "http-check expect" in line)
     assert first == 'http-check expect ! rstring "-.shutdown failed" error-status L7OKC'
     assert second == "http-check expect status 200"
+    assert "    option httpchk GET /readyz?exclude=etcd\n" in text
     assert text.index("server a 192.0.2.10:6443") < text.index("server b 192.0.2.11:6443")
 
 
