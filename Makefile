@@ -18,7 +18,7 @@ HOST_PACKAGES := iproute2 mmdebstrap nftables openssh-client systemd-container
 MOLECULE_SHORT ?= default members
 MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule -c .config/molecule/config.yml test
 
-.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster \
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster test-etcd \
 	test-upgrade bench \
 	wheel collection hosts molecule molecule-short lock clean
 
@@ -109,6 +109,10 @@ test-join: venv packages ## hosts joined by hand to a cluster of real hosts: thr
 test-cluster: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-cluster: venv packages ## clusters of real hosts on this machine: five, a sixth joins, one is killed (as root)
 	KUBEINSTALL_CLUSTER_HOSTS=5 $(BIN)/pytest -v -x tests/cluster -m e2e
+
+test-etcd: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
+test-etcd: venv packages ## etcd of three hosts on this machine: wiped and restored, keys rotated, a member lost (as root)
+	$(BIN)/pytest -v -x tests/etcd_cluster -m e2e
 
 test-upgrade: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-upgrade: venv packages ## upgrades, certificates and taking hosts off, on three hosts on this machine (as root)

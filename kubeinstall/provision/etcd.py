@@ -209,11 +209,11 @@ def restore_snapshot(path: Path, members: Sequence[str] = ()) -> Path:
     return kept
 
 
-def wait_healthy(client: EtcdClient, seconds: float) -> bool:
-    """Whether this host's member answers a linearizable read within `seconds`."""
+def wait_healthy(client: EtcdClient, seconds: float, url: str = "") -> bool:
+    """Whether a member, this host's if none is named, answers a linearizable read within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if client.healthy(client.urls[0]):
+        if client.healthy(url or client.urls[0]):
             return True
         time.sleep(0.5)
     return False

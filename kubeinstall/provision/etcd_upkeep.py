@@ -27,7 +27,9 @@ NOSPACE = "NOSPACE"
 _WORTH = 64 * 2**20
 _DEFRAGMENT_SECONDS = 300.0
 _HEALTH_SECONDS = 60.0
-_FULL = 0.9
+_ATTEMPTS = 3
+_QUIET_SECONDS = 2.0
+_FULL = 0.8
 _NAME = re.compile(r"etcd-.+-\d{8}T\d{6}Z\.snapshot")
 
 Say = Callable[[str], None]
@@ -62,7 +64,7 @@ def defragment(client: EtcdClient, say: Say, *, every: bool = False) -> int:
 def _defragment(client: EtcdClient, state: MemberState, say: Say) -> int:
     url = state.member.client_url
     client.run("defrag", seconds=_DEFRAGMENT_SECONDS, urls=[url])
-    if not wait_healthy(EtcdClient((url,), client.pki), _HEALTH_SECONDS):
+    if not wait_healthy(client, _HEALTH_SECONDS, url):
         raise KubeinstallError(
             f"{state.member.name} is not healthy {_HEALTH_SECONDS:.0f} s after it was defragmented; see its log "
             "(journalctl -u etcd) before going on"
@@ -111,13 +113,22 @@ def reclaim(client: EtcdClient, say: Say) -> None:
 
 
 def _defragment_full(client: EtcdClient, state: MemberState, say: Say) -> None:
-    client.run("defrag", seconds=_DEFRAGMENT_SECONDS, urls=[state.member.client_url])
+    """Each member removes compacted history in the background, and says nothing of it: a few attempts."""
+    for attempt in range(_ATTEMPTS):
+        client.run("defrag", seconds=_DEFRAGMENT_SECONDS, urls=[state.member.client_url])
+        after = _answering(client, state)
+        if after.in_use < quota() * _FULL:
+            break
+        time.sleep(_QUIET_SECONDS if attempt + 1 < _ATTEMPTS else 0)
+    say(f"{state.member.name}: from {_megabytes(state.size)} to {_megabytes(after.size)}")
+
+
+def _answering(client: EtcdClient, state: MemberState) -> MemberState:
     deadline = time.monotonic() + _HEALTH_SECONDS
     while time.monotonic() < deadline:
         after = next(s for s in states(client) if s.member.id == state.member.id)
         if not after.error:
-            say(f"{state.member.name}: from {_megabytes(state.size)} to {_megabytes(after.size)}")
-            return
+            return after
         time.sleep(0.5)
     raise KubeinstallError(f"{state.member.name} does not answer after it was defragmented")
 

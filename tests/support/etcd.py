@@ -25,6 +25,7 @@ class RunningEtcd:
     directory: Path
     ports: list[tuple[int, int]]
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    arguments: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -46,6 +47,7 @@ class RunningEtcd:
             f"--initial-cluster={cluster}",
             "--heartbeat-interval=50",
             "--election-timeout=500",
+            *self.arguments,
         ]
         with (self.directory / f"etcd-{index}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -59,6 +61,10 @@ class RunningEtcd:
         self.processes[index].send_signal(signal.SIGKILL)
         self.processes[index].wait()
 
+    def stall(self, index: int, *, on: bool = True) -> None:
+        """A member that hangs, as on a disk that does not answer; its connections stay open."""
+        self.processes[index].send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+
     def await_healthy(self) -> None:
         """Until every member has a leader."""
         deadline = time.monotonic() + START_SECONDS
@@ -70,11 +76,14 @@ class RunningEtcd:
 
 
 @contextlib.contextmanager
-def run_etcd(directory: Path, members: int = 1) -> Iterator[RunningEtcd]:
+def run_etcd(
+    directory: Path, members: int = 1, arguments: tuple[str, ...] = ()
+) -> Iterator[RunningEtcd]:
     """A fresh cluster below `directory`; ended afterwards."""
     if shutil.which("etcd") is None:
         pytest.skip("etcd is not installed (Debian: etcd-server)")
-    cluster = RunningEtcd(directory, [(_free_port(), _free_port()) for _ in range(members)])
+    ports = [(_free_port(), _free_port()) for _ in range(members)]
+    cluster = RunningEtcd(directory, ports, arguments=arguments)
     try:
         for index in range(members):
             cluster.start(index)

@@ -1,22 +1,39 @@
-"""A watch that survives a member: it goes on at another one, after the last revision that it delivered."""
+"""A watch that survives a member: it goes on at another one, after the last revision that it delivered.
+
+A member that hangs (its disk, its process, the way to it) keeps its connections and says nothing. So a watch that hears
+nothing for a while asks the cluster how far it is, and leaves a member that is behind and stays silent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from kubeinstall._wire.etcd.v3 import kv_pb2, rpc_pb2, rpc_pb2_grpc
 from kubeinstall.errors import RevisionCompacted, StoreError
-from kubeinstall.storage.etcd.connection import METADATA, RETRY_SECONDS, Connection, translate
+from kubeinstall.storage.etcd.connection import (
+    CALL_SECONDS,
+    METADATA,
+    RETRY_SECONDS,
+    Connection,
+    translate,
+)
 from kubeinstall.storage.store import StoreEvent
 
 # All keys: a write outside the prefix moves the revision on, and whoever waits for that revision must hear of it.
 _ALL = b"\0"
 _DELETE = kv_pb2.Event.DELETE
+SILENCE_SECONDS = 5.0
+_LATE_SECONDS = 2.0
+
+
+class _Silent(Exception):
+    """The member says nothing of what has happened."""
 
 
 class EtcdWatch:
@@ -42,10 +59,10 @@ class EtcdWatch:
                     if batch:
                         self.revision = batch[-1].revision
                         yield [event for event in batch if event.key.startswith(self._prefix)]
-            except grpc.aio.AioRpcError as error:
+            except (grpc.aio.AioRpcError, _Silent) as error:
                 now = time.monotonic()
                 failing_since = failing_since or now
-                if now - failing_since > RETRY_SECONDS:
+                if isinstance(error, grpc.aio.AioRpcError) and now - failing_since > RETRY_SECONDS:
                     raise translate(error) from error
                 self._connection.next_member(channel)
                 await asyncio.sleep(0.2)
@@ -58,7 +75,7 @@ class EtcdWatch:
         try:
             await call.write(rpc_pb2.WatchRequest(create_request=self._request()))
             parts: list[StoreEvent] = []
-            while (answer := await call.read()) is not grpc.aio.EOF:
+            while (answer := await self._read(call)) is not grpc.aio.EOF:
                 if answer.compact_revision:
                     raise RevisionCompacted(f"revision {self.revision} has been compacted")
                 if answer.canceled:
@@ -73,6 +90,38 @@ class EtcdWatch:
         finally:
             closing.cancel()
             call.cancel()
+
+    async def _read(self, call: grpc.aio.StreamStreamCall) -> Any:
+        """The next answer; `_Silent` when others have one that this member does not give."""
+        reading = asyncio.ensure_future(call.read())
+        try:
+            while True:
+                await asyncio.wait({reading}, timeout=SILENCE_SECONDS)
+                if reading.done():
+                    return await reading
+                behind = await self._newest() > self.revision
+                if behind:
+                    await asyncio.wait({reading}, timeout=_LATE_SECONDS)
+                    if not reading.done():
+                        raise _Silent
+        finally:
+            reading.cancel()
+
+    async def _newest(self) -> int:
+        """The cluster's revision, by a member that answers. Every one of them is an event of this watch."""
+        request = rpc_pb2.RangeRequest(key=_ALL, count_only=True)
+
+        async def ask(channel: grpc.aio.Channel) -> rpc_pb2.RangeResponse:
+            answer: rpc_pb2.RangeResponse = await rpc_pb2_grpc.KVStub(channel).Range(
+                request, timeout=CALL_SECONDS, metadata=METADATA
+            )
+            return answer
+
+        try:
+            answer, _ = await self._connection.call(ask)
+        except StoreError:
+            return 0  # no member does: nothing can be said
+        return int(answer.header.revision)
 
     def _request(self) -> rpc_pb2.WatchCreateRequest:
         return rpc_pb2.WatchCreateRequest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from kubeinstall.storage.encryption.rotation import add_key, drop_keys, promote_
 
 Object = dict[str, Any]
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Object], Object]] = {
     "add": add_key,
     "promote": promote_key,
     "drop": drop_keys,
