@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible import etcd, paths
 from kubeinstall.ansible.drain import NODES, DrainOptions, cordon, drain
+from kubeinstall.ansible.etcdctl import Member
 from kubeinstall.ansible.objects import with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.errors import KubeinstallError, NotFound
@@ -43,7 +44,7 @@ def empty_nodes(
 
 
 def remove_members(config: Object, names: Sequence[str], *, check: bool) -> Outcome:
-    """Take the hosts' members out of etcd. Refused where those that stay would have no quorum.
+    """Take the hosts' members out of etcd. Refused, before any is taken, where those that stay would have no quorum.
 
     `config` is that of the host this runs on.
     """
@@ -51,23 +52,39 @@ def remove_members(config: Object, names: Sequence[str], *, check: bool) -> Outc
     client = etcd.client_of(config)
     if not client.urls:
         return outcome
-    for name in names:
-        members = client.members()
-        leaving = [m for m in members if m.name == name or m.peer_url == _peer(config, name)]
-        if not leaving:
-            continue
-        staying = [m for m in members if m not in leaving and not m.learner]
-        healthy = [m for m in staying if m.client_url and client.healthy(m.client_url)]
-        if len(healthy) < len(staying) // 2 + 1:
-            raise KubeinstallError(
-                f"etcd member {name} is not taken out: of the {len(staying)} that stay only {len(healthy)} are "
-                "healthy, and the cluster would have no quorum; bring them back first"
-            )
-        outcome.add(f"remove etcd member {name}")
+    members = client.members()
+    peers = {_peer(config, name) for name in names} - {""}
+    leaving = [m for m in members if m.name in names or m.peer_url in peers]
+    if not leaving:
+        return outcome
+    healthy = {m.id for m in members if m.client_url and client.healthy(m.client_url)}
+    # Those that are gone anyway first: each of the others is then easier to spare.
+    leaving.sort(key=lambda member: member.id in healthy)
+    require_quorum(members, leaving, healthy)
+    for member in leaving:
+        outcome.add(f"remove etcd member {member.name or member.peer_url}")
         if not check:
-            urls = [m.client_url for m in healthy]
-            client.run("member", "remove", leaving[0].id, urls=urls)
+            members = [m for m in members if m != member]
+            urls = [m.client_url for m in members if m.id in healthy]
+            client.run("member", "remove", member.id, urls=urls)
     return outcome
+
+
+def require_quorum(
+    members: Sequence[Member], leaving: Sequence[Member], healthy: Collection[str]
+) -> None:
+    """KubeinstallError when, taken out in this order, they leave less than a quorum behind at any step. `healthy` are
+    ids."""
+    staying = list(members)
+    for member in leaving:
+        staying.remove(member)
+        voters = [m for m in staying if not m.learner]
+        well = [m for m in voters if m.id in healthy]
+        if len(well) < len(voters) // 2 + 1:
+            raise KubeinstallError(
+                f"etcd member {member.name} is not taken out: of the {len(voters)} that stay {len(well)} answer, and "
+                "the cluster would have no quorum; bring them back first"
+            )
 
 
 def _peer(config: Object, name: str) -> str:
