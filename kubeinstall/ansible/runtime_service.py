@@ -15,7 +15,7 @@ from pathlib import Path
 from kubeinstall.ansible import containerd, hostinfo
 from kubeinstall.ansible.commands import run
 from kubeinstall.ansible.outcome import Outcome
-from kubeinstall.ansible.paths import STATE
+from kubeinstall.ansible.paths import COMPONENTS, STATE
 from kubeinstall.ansible.services import (
     Service,
     ensure_services,
@@ -31,6 +31,8 @@ SOCKET = Path("/run/containerd/containerd.sock")
 DATA = Path("/var/lib/containerd")
 #: There while containerd's data is older than our use of it.
 KEEP_DATA = STATE / "containerd-data-was-here"
+#: How the unit was before the first time that we started it.
+UNIT_BEFORE = STATE / "containerd-unit-before.json"
 #: How the containerd was started that ran here before ours and was stopped for it.
 REPLACED = STATE / "containerd-before.json"
 _READY_SECONDS = 30.0
@@ -81,9 +83,25 @@ def _under_systemd(*, restart: bool, check: bool) -> Outcome:
         return outcome
     outcome.add(f"{'restart' if active else 'start'} {NAME}.service")
     if not check:
+        _remember_unit(active=active)
         run(["systemctl", "enable", "--quiet", NAME])
         run(["systemctl", "restart", NAME])
     return outcome
+
+
+def _remember_unit(*, active: bool) -> None:
+    """Note, the first time, how the unit was before us: `reset` leaves it so."""
+    if UNIT_BEFORE.exists() or COMPONENTS.exists():  # by now it is our doing
+        return
+    enabled = run(["systemctl", "is-enabled", f"{NAME}.service"], check=False).strip() == "enabled"
+    data = (DATA / "io.containerd.metadata.v1.bolt/meta.db").exists()
+    text = json.dumps({"active": active, "enabled": enabled, "data": data})
+    write_atomic(UNIT_BEFORE, text.encode(), 0o600)
+
+
+def unit_before() -> dict[str, bool]:
+    """Whether the unit was `active` and `enabled`, and had `data`; empty when that was not noted."""
+    return dict(json.loads(UNIT_BEFORE.read_text())) if UNIT_BEFORE.exists() else {}
 
 
 def _without_systemd(*, restart: bool, check: bool) -> Outcome:

@@ -8,6 +8,7 @@ not be undone is told at the end.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,13 @@ from kubeinstall.ansible.etcd import NAME as ETCD
 from kubeinstall.ansible.etcd_timer import end_timer
 from kubeinstall.ansible.kernel import restore_kernel
 from kubeinstall.ansible.outcome import Outcome
-from kubeinstall.ansible.runtime_service import DATA, KEEP_DATA, replaced, start_replaced
+from kubeinstall.ansible.runtime_service import (
+    DATA,
+    KEEP_DATA,
+    replaced,
+    start_replaced,
+    unit_before,
+)
 from kubeinstall.ansible.runtime_service import NAME as CONTAINERD
 from kubeinstall.ansible.services import read_supervised, supervised, supervisor_running
 from kubeinstall.ansible.textfiles import ensure_text
@@ -223,14 +230,34 @@ def _give_back_runtime(work: _Run, *, ours: bool) -> None:
     restored = containerd.restore_config(check=work.check)
     work.outcome.extend(restored)
     if hostinfo.under_systemd():
-        if restored.changed:
-            work.do("restart containerd.service", lambda: run(["systemctl", "restart", CONTAINERD]))
+        _give_back_unit(work, restart=restored.changed)
         return
     before = replaced()
     if before:
         work.do(f"start the containerd again that ran here before ({before})", start_replaced)
-    if not ours or keep or before:
+    if ours and not keep and not before:
+        _remove_runtime_state(work)
+
+
+def _give_back_unit(work: _Run, *, restart: bool) -> None:
+    """Debian's unit is as it was before us: enabled, running, with data, or not."""
+    before = unit_before()
+    others = _other_namespaces()
+    if before.get("active", True) or others:
+        if restart:
+            work.do("restart containerd.service", lambda: run(["systemctl", "restart", CONTAINERD]))
         return
+    work.do("stop containerd.service", lambda: run(["systemctl", "stop", CONTAINERD]))
+    if not before["enabled"]:
+        work.do(
+            "disable containerd.service",
+            lambda: run(["systemctl", "disable", "--quiet", CONTAINERD]),
+        )
+    if not before["data"]:
+        _remove_runtime_state(work)
+
+
+def _remove_runtime_state(work: _Run) -> None:
     for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
         work.do(f"unmount {mount}", partial(leftovers.unmount, mount))
     for directory in _RUNTIME_STATE:
@@ -270,6 +297,27 @@ def _stop_supervisor(work: _Run) -> None:
 def _remove_files(work: _Run, config: Object) -> None:
     for path in sorted(paths.CNI_CONFIG.glob(f"{_CNI_PREFIX}*")):
         work.do(f"remove {path}", path.unlink)
+    for folder in (paths.CNI_CONFIG, paths.CNI_CONFIG.parent, Path("/run/netns")):
+        # Ours or a pod network's; with somebody's files in them they stay.
+        if folder.is_dir() and not folder.is_mount() and not _holds_others(folder):
+            work.do(f"remove {folder}", partial(_remove_empty, folder))
     pki = Path(config["certificatesDir"])
     if pki.is_dir() and paths.KUBERNETES not in pki.parents:
         work.do(f"remove {pki}", lambda: leftovers.remove_tree(pki))
+
+
+def _holds_others(folder: Path) -> bool:
+    """Whether anything is in it but what goes too."""
+    gone = (paths.CNI_CONFIG,)
+    return any(
+        path not in gone and not path.name.startswith(_CNI_PREFIX) for path in folder.iterdir()
+    ) or (
+        folder == paths.CNI_CONFIG.parent
+        and paths.CNI_CONFIG.is_dir()
+        and _holds_others(paths.CNI_CONFIG)
+    )
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        folder.rmdir()

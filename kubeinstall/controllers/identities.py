@@ -166,8 +166,8 @@ class Identities:
             await self._shared.__aexit__(kind, error, trace)
 
     def client(self, account: str) -> ApiClient:
-        """The client of one controller; `account` is its service account's name."""
-        if self._shared is None:
+        """The client of one controller; `account` is its service account's name, empty for the manager's identity."""
+        if self._shared is None or not account:
             return self._root
         config = ClientConfig(server=self._shared.server)
         return ApiClient(config, transport=AccountTransport(self._shared, self._root, account))

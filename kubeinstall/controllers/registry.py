@@ -17,7 +17,8 @@ _ROOT = "kubeinstall.controllers"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One controller: upstream's name, where its class is, its service account, on by default."""
+    """One controller: upstream's name, where its class is, its service account (empty: the manager's own
+    identity), on by default."""
 
     name: str
     target: str
@@ -114,7 +115,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "serviceaccount-token-controller",
         "tokens.secrets:TokensController",
-        "service-account-controller",
+        "",  # the manager's own: it issues the tokens with which the others would work
     ),
     Entry(
         "bootstrap-signer-controller",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from kubeinstall.ansible.preflight import Host, check_user, failure_text, verdict
@@ -12,7 +14,7 @@ from kubeinstall.provision.hosts_display import host_progress
 from kubeinstall.provision.inventory.load import Loaded
 from kubeinstall.provision.logfile import write_log
 from kubeinstall.provision.playbook import Play, local_inventory, run_play
-from kubeinstall.provision.results import RunResult
+from kubeinstall.provision.results import RunResult, TaskResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,10 +77,34 @@ def run_reset_hosts(
     return result, hosts
 
 
+def _reset_directly(document: dict[str, Any], console: Console, *, dry_run: bool) -> RunResult:
+    from kubeinstall.ansible.teardown import ensure_gone
+
+    started = time.monotonic()
+    outcome = ensure_gone(document, check=dry_run)
+    for change in outcome.changes:
+        console.print(f"    {change}", markup=False, highlight=False)
+    task = TaskResult(
+        host="localhost",
+        role="reset",
+        task="Take Kubernetes off the host",
+        status="changed" if outcome.changed else "ok",
+        seconds=time.monotonic() - started,
+        changes=tuple(outcome.changes),
+        warnings=tuple(outcome.warnings),
+    )
+    return RunResult(tasks=[task], ok=True, seconds=task.seconds)
+
+
 def run_reset(
     document: dict[str, Any], console: Console, *, dry_run: bool, verbosity: int = 0
 ) -> RunResult:
-    """Run it; a log is kept only of a failure, since reset leaves nothing behind."""
+    """Run it; a log is kept only of a failure, since reset leaves nothing behind.
+
+    Hosts that an inventory made have a runtime without Ansible: there the role's one module is called as it is.
+    """
+    if find_spec("ansible_runner") is None:
+        return _reset_directly(document, console, dry_run=dry_run)
     play = Play(
         playbook="reset",
         inventory=local_inventory(),
