@@ -141,7 +141,7 @@ def init(
         install_bundle(bundle, write)
     run.run(show_token=not skip_token_print)
     if upload_certs and not run.dry_run:
-        run.upload_certs()
+        run.show_control_plane_join(run.upload_certs())
 
 
 def _phase(words: list[str]) -> str | None:
@@ -208,18 +208,30 @@ class _Run:
         else:
             self.run(selection=select_one(name))
 
-    def upload_certs(self) -> None:
-        """`upload-certs`: the cluster's authorities, encrypted, for two hours."""
+    def upload_certs(self) -> str:
+        """`upload-certs`: the cluster's authorities, encrypted, for two hours; the key."""
         from kubeinstall.provision.join_upload import upload_certificates
 
         given = str(self.config.init.get("certificateKey") or "")
         if self.dry_run:
             write("[upload-certs] Would store the certificates in Secret kubeadm-certs")
-            return
+            return ""
         key = upload_certificates(ADMIN, given)
         write('[upload-certs] Storing the certificates in Secret "kubeadm-certs" in "kube-system"')
         if self.show_key:
             write(f"[upload-certs] Using certificate key:\n{key}")
+        return key
+
+    def show_control_plane_join(self, key: str) -> None:
+        """After `init --upload-certs`: how the next control plane joins, or why none can."""
+        from kubeinstall.provision.closing import control_plane_join, only_control_plane
+
+        if not self.config.cluster["etcd"].get("external"):
+            write(only_control_plane())
+            return
+        command = self.join_command()
+        if "--token" in command and self.show_key:
+            write(control_plane_join(command, key))
 
     def run(self, *, selection: Any = None, show_token: bool = True) -> None:
         """Run and say how it went; exits with kubeadm's code when it did not go well."""

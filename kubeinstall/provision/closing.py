@@ -35,6 +35,32 @@ Then you can join any number of worker nodes by running the following on each as
 """
 
 
+_JOIN_CONTROL_PLANE = """
+You can now join any number of control-plane nodes by running the following command on each as root:
+
+{command} \\
+\t--control-plane --certificate-key {key}
+
+Please note that the certificate-key gives access to cluster sensitive data, keep it secret!
+As a safeguard, uploaded-certs will be deleted in two hours; if necessary, you can use
+"kubeinstall init phase upload-certs --upload-certs" to reload certs afterward.
+"""
+_ONLY = (
+    "[upload-certs] WARNING: this cluster keeps its state in a file (SQLite), so no other control plane can join it; "
+    "make it with etcd.external, or with kubeinstall apply, for that"
+)
+
+
+def control_plane_join(command: str, key: str) -> str:
+    """kubeadm's text, with the whole command; `command` is a worker's."""
+    return _JOIN_CONTROL_PLANE.format(command=command, key=key)
+
+
+def only_control_plane() -> str:
+    """Why `--upload-certs` helps nobody here."""
+    return _ONLY
+
+
 def join_command(endpoint: str, token: str, ca_hash: str) -> str:
     """kubeadm's form, broken over two lines."""
     return (
