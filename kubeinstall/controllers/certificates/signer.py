@@ -13,6 +13,8 @@ from kubeinstall.pki.certificates import Authority
 
 #: Certificates are valid from a little before now: clocks differ.
 BACKDATE = timedelta(minutes=5)
+#: Certificates that live less are as long as they were asked for from now on.
+SHORT = timedelta(hours=8)
 _EXTENDED = {
     "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
     "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
@@ -29,8 +31,10 @@ def sign(
 ) -> x509.Certificate:
     """A certificate for the request's subject, names and key, with exactly these usages."""
     issuer = authority.certificate
-    start = datetime.now(UTC) - BACKDATE
-    end = min(start + timedelta(seconds=seconds), issuer.not_valid_after_utc)
+    now, life = datetime.now(UTC), timedelta(seconds=seconds)
+    start = now - BACKDATE
+    # As upstream: what is short already is not made shorter by the time that is over.
+    end = min(now + life if life < SHORT else start + life, issuer.not_valid_after_utc)
     builder = (
         x509.CertificateBuilder()
         .subject_name(csr.subject)
