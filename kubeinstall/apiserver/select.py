@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
-from kubeinstall.api.selectors import FieldSelector, LabelSelector, field_selector
+import orjson
+
+from kubeinstall.api.selectors import (
+    FieldSelector,
+    LabelSelector,
+    field_selector,
+    selectable_fields,
+)
 from kubeinstall.apiserver.catalog import Served
 from kubeinstall.storage.cache import ALL, Selection
 
@@ -23,6 +32,23 @@ def selection(
     extra = resource.custom.selectable if resource.custom is not None else ()
     fields = field_selector(field_text, resource.group, resource.version, resource.kind, extra)
     return _build(namespace, name, labels, fields)
+
+
+def widened(served: Served, wanted: Selection) -> tuple[Selection, Callable[[bytes], bool] | None]:
+    """What to ask the watch cache for, and a test of what is shown that decides the rest (None: there is none).
+
+    The cache sees objects as they are stored. Where a webhook converts them, only the converted object has
+    the fields that the version lets readers select by.
+    """
+    resource, reading, fields = served.resource, served.reading, wanted.fields
+    if reading is None or reading.at_once or fields is None:
+        return wanted, None
+    extra = resource.custom.selectable if resource.custom is not None else ()
+
+    def matches(data: bytes) -> bool:
+        return fields(selectable_fields(resource.group, resource.kind, orjson.loads(data), extra))
+
+    return replace(wanted, fields=None, field_equals=()), matches
 
 
 @lru_cache(maxsize=1024)

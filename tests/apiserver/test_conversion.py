@@ -65,8 +65,20 @@ async def conversions(http: Http, tmp_path: Path) -> AsyncIterator[Conversions]:
                 "scope": "Namespaced",
                 "names": {"plural": http.namespace, "kind": "Hook" + http.namespace[2:].title()},
                 "versions": [
-                    {"name": "v1", "served": True, "storage": True, "schema": SCHEMA},
-                    {"name": "v2", "served": True, "storage": False, "schema": SCHEMA},
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "schema": SCHEMA,
+                        "selectableFields": [{"jsonPath": ".hostPort"}],
+                    },
+                    {
+                        "name": "v2",
+                        "served": True,
+                        "storage": False,
+                        "schema": SCHEMA,
+                        "selectableFields": [{"jsonPath": ".host"}, {"jsonPath": ".port"}],
+                    },
                 ],
                 "conversion": {
                     "strategy": "Webhook",
@@ -209,6 +221,42 @@ async def test_watchers_see_their_version_in_order(http: Http, conversions: Conv
         await make(http, "v1", "broken-2", hostPort="a:0")
         failed = await event()
         assert (failed["type"], failed["object"]["code"]) == ("ERROR", 500)
+
+
+async def test_fields_are_those_of_the_converted_object(
+    http: Http, conversions: Conversions
+) -> None:
+    for number in (1, 2):
+        await make(http, "v1", f"s-{number}", hostPort=f"host{number}:80")
+    await make(http, "v2", "s-3", host="host1", port="81")
+
+    async def names(version: str, selector: str) -> list[str]:
+        answer = await http("GET", f"{path(version)}?fieldSelector={selector}&limit=1")
+        return [one["metadata"]["name"] for one in answer.body["items"]]
+
+    assert await names("v2", "host%3Dhost1") == ["s-1", "s-3"]
+    assert await names("v2", "host%3Dhost1,port%3D80") == ["s-1"]
+    assert await names("v1", "hostPort%3Dhost2:80") == ["s-2"]
+    url = http.url(f"{path('v2')}?watch=true&fieldSelector=host%3Dhost1")
+    async with http.session.get(url) as stream:
+
+        async def event() -> tuple[str, str]:
+            found = json.loads(await asyncio.wait_for(stream.content.readline(), 5))
+            return found["type"], found["object"]["metadata"]["name"]
+
+        assert sorted([await event(), await event()]) == [("ADDED", "s-1"), ("ADDED", "s-3")]
+        for name, value in (("s-2", "host1:1"), ("s-2", "host1:2"), ("s-2", "other:2")):
+            patch = {"hostPort": value}
+            await http(
+                "PATCH", path("v1", name), patch, Content_Type="application/merge-patch+json"
+            )
+        await http("DELETE", path("v1", "s-1"))
+        assert [await event() for _ in range(4)] == [
+            ("ADDED", "s-2"),
+            ("MODIFIED", "s-2"),
+            ("DELETED", "s-2"),
+            ("DELETED", "s-1"),
+        ]
 
 
 async def test_what_a_webhook_does_wrong_is_told(http: Http, conversions: Conversions) -> None:

@@ -30,6 +30,9 @@ def custom_definition(custom: CustomType, *, v2: bool) -> Definition:
     found["x-kubernetes-group-version-kind"] = [
         {"group": resource.group, "kind": resource.kind, "version": resource.version}
     ]
+    kind = resource.custom
+    if kind is not None and kind.selectable:
+        found["x-kubernetes-selectable-fields"] = [{"fieldPath": one} for one in kind.selectable]
     return found
 
 

@@ -58,11 +58,16 @@ async def list_objects(core: Core, call: Call, options: ListOptions) -> None:
         served, call.info.namespace, options.label_selector, options.field_selector
     )
     params.check_list_options(options)
+    wanted, matches = select.widened(served, wanted)
+    if matches is not None:
+        options.limit = 0  # which objects a page has is known only once they are converted
     found = await read(core, served, wanted, options)
     if served.reading is None:
         found.items = [item.data for item in found.found]
     else:
         found.items = await served.reading.read(found.found)
+    if matches is not None:
+        found.items = [data for data in found.items if matches(data)]
     output = call.output
     if output.plain and served.same:
         await send_pieces(call.exchange, _pieces(served, found), output.media_type)
@@ -110,6 +115,8 @@ async def _continue(core: Core, served: Served, wanted: Selection, options: List
     if token.revision > core.cacher.revision:
         await core.cacher.caught_up(token.revision)
     if token.revision >= cache.revision:
+        if token.revision < core.cacher.revision:
+            await _see_kept(core, cache, wanted, token.revision, start)
         found = _current(core, cache, wanted, options.limit, start)
         found.revision = token.revision
         if found.continue_token:  # the list goes on as it began
@@ -118,6 +125,26 @@ async def _continue(core: Core, served: Served, wanted: Selection, options: List
     return await _history(
         core, served, wanted, token.revision, options.limit, start, _EXPIRED_CONTINUE
     )
+
+
+async def _see_kept(
+    core: Core, cache: ResourceCache, wanted: Selection, revision: int, start: str
+) -> None:
+    """Refuse a token whose revision the store has compacted, although the cache could still answer.
+
+    Upstream reads pages from its store; a client that pages for ever must notice alike.
+    """
+    try:
+        await core.store.scan(cache.prefix, revision=revision, limit=1)
+    except RevisionCompacted as error:
+        raise _expired_token(wanted, start) from error
+
+
+def _expired_token(wanted: Selection, last: str) -> Expired:
+    """What tells the client, with a token for the rest as it is now."""
+    gone = Expired(_EXPIRED_CONTINUE)
+    gone.metadata["continue"] = _token_after(wanted, -1, last.removesuffix("\0"))
+    return gone
 
 
 def _current(
@@ -179,10 +206,9 @@ async def _history(
                 return listing
             key = page.items[-1].key + "\0"
     except RevisionCompacted as error:
-        gone = Expired(expired)
         if expired is _EXPIRED_CONTINUE:
-            gone.metadata["continue"] = _token_after(wanted, -1, last.removesuffix("\0"))
-        raise gone from error
+            raise _expired_token(wanted, last) from error
+        raise Expired(expired) from error
     except RevisionInFuture as error:
         raise BadRequest(str(error)) from error
 

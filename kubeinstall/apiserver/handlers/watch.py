@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from kubeinstall.apiserver import params, select
+from kubeinstall.apiserver import params, select, wire
 from kubeinstall.apiserver.core import Call, Core
 from kubeinstall.apiserver.frames import FrameEncoder
 from kubeinstall.apiserver.params import ListOptions
@@ -70,12 +70,15 @@ class Watcher:
         self._core = core
         self._cache = core.cache(call.served)
         self._exchange = call.exchange
+        self._served = call.served
         self._encoder = encoder
         self._variants = encoder.variants
         self._bookmarks = bookmarks
         self._after = 0
         self._held: list[tuple[str, WatchEvent]] | None = []
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Whether what is shown is wanted, where the cache cannot tell.
+        self._matches: Callable[[bytes], bool] | None = None
         #: Of a custom resource: what makes stored objects what is shown, and events that wait for it.
         self._reading = call.served.reading
         self._unread: deque[tuple[str, WatchEvent]] = deque()
@@ -85,6 +88,7 @@ class Watcher:
         self, wanted: Selection, start: int | None, seconds: float, *, marks_end: bool
     ) -> None:
         """Send what there is, then what comes."""
+        wanted, self._matches = select.widened(self._served, wanted)
         exchange, core = self._exchange, self._core
         exchange.start(200, self._encoder.content_type)
         # From here to `subscribe` nothing is awaited: no event falls between.
@@ -158,14 +162,37 @@ class Watcher:
         return False
 
     def _known(self, kind: str, event: WatchEvent) -> bool:
-        return self._reading is None or self._reading.known(_shown(kind, event)) is not None
+        return self._reading is None or all(
+            self._reading.known(item) is not None for item in self._needed(kind, event)
+        )
+
+    def _needed(self, kind: str, event: WatchEvent) -> list[CachedObject]:
+        """The objects that must be read to send the event."""
+        if self._matches is None or event.previous is None:
+            return [_shown(kind, event)]
+        return [event.current, event.previous]
+
+    def _narrowed(self, kind: str, event: WatchEvent) -> str | None:
+        """The event's type for who selects by fields of the converted object; None: not for them."""
+        if self._matches is None:
+            return kind
+        now = kind != "DELETED" and self._fits(event.current)
+        known = kind != "ADDED" and event.previous is not None
+        before = known and event.previous is not None and self._fits(event.previous)
+        if now:
+            return "MODIFIED" if before else "ADDED"
+        return "DELETED" if before else None
+
+    def _fits(self, item: CachedObject) -> bool:
+        data = wire.data_of(self._served, item)
+        return self._matches is None or self._matches(data)
 
     async def _convert(self) -> None:
         reading = self._reading
         while self._unread and reading is not None and not self._done.done():
             kind, event = self._unread[0]
             try:
-                await reading.read([_shown(kind, event)])
+                await reading.read(self._needed(kind, event))
             except StatusError as error:
                 self._exchange.write(self._encoder.error(error.to_status()))
                 self.end()
@@ -180,7 +207,10 @@ class Watcher:
             self._exchange.transport.abort()
         self.end()
 
-    def _write(self, kind: str, event: WatchEvent) -> None:
+    def _write(self, wide: str, event: WatchEvent) -> None:
+        kind = self._narrowed(wide, event)
+        if kind is None:
+            return
         transport = self._exchange.transport
         if transport is None or transport.is_closing():
             self.end()
@@ -204,6 +234,7 @@ class Watcher:
         if self._reading is not None:
             items = list(items)
             await self._reading.read(items)
+            items = [item for item in items if self._fits(item)]
         for item in items:
             frame = self._encoder.item(item, first=self._variants is not self._encoder.later)
             self._variants = self._encoder.later

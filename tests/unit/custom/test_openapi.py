@@ -60,3 +60,24 @@ def test_embedded_objects_have_what_all_objects_have() -> None:
     for v2 in (True, False):
         template = published(schema, v2=v2)["properties"]["template"]
         assert {"apiVersion", "kind", "metadata"} <= template["properties"].keys()
+
+
+def test_selectable_fields_are_published() -> None:
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object"}},
+        "selectableFields": [{"jsonPath": ".spec.color"}],
+    }
+    definition = {
+        "metadata": {"name": "foos.e.com"},
+        "spec": {
+            "group": "e.com",
+            "scope": "Cluster",
+            "names": {"plural": "foos", "kind": "Foo"},
+            "versions": [version],
+        },
+    }
+    found = custom_definition(CustomType(custom_resource(definition, "v1"), {}), v2=False)
+    assert found["x-kubernetes-selectable-fields"] == [{"fieldPath": "spec.color"}]
