@@ -84,6 +84,8 @@ def _reset_directly(document: dict[str, Any], console: Console, *, dry_run: bool
     outcome = ensure_gone(document, check=dry_run)
     for change in outcome.changes:
         console.print(f"    {change}", markup=False, highlight=False)
+    for warning in outcome.warnings:
+        console.print(f"    {warning}", style="yellow", markup=False, highlight=False)
     task = TaskResult(
         host="localhost",
         role="reset",
