@@ -84,6 +84,28 @@ def links() -> list[str]:
     return sorted(found, key=lambda name: name == BRIDGE)
 
 
+def routes() -> list[tuple[str, str]]:
+    """(ip's family flag, destination) of routes to other nodes' pods: known by the protocol that they carry."""
+    from kubeinstall.podnet.routes import PROTOCOL
+
+    found = []
+    for family in ("-4", "-6"):
+        text = run(["ip", "-json", family, "route", "show", "proto", str(PROTOCOL)], check=False)
+        try:
+            entries = json.loads(text or "[]")
+        except ValueError:  # a host without IPv6 answers in words
+            continue
+        found += [(family, str(entry["dst"])) for entry in entries if "dst" in entry]
+    return found
+
+
+def remove_route(family: str, destination: str) -> None:
+    """Remove one of ours; one that went with its interface is gone already."""
+    from kubeinstall.podnet.routes import PROTOCOL
+
+    run(["ip", family, "route", "delete", destination, "proto", str(PROTOCOL)], check=False)
+
+
 def loopback_addresses(dns: str) -> list[str]:
     """The cluster DNS address on lo, with its prefix."""
     if not dns:

@@ -205,6 +205,11 @@ def _kernel_leftovers(dns: str) -> Iterator[tuple[str, Callable[[], object]]]:
             f"delete interface {link}",
             partial(run, ["ip", "link", "delete", link], check=False),
         )
+    for family, destination in leftovers.routes():
+        yield (
+            f"remove the route to {destination}",
+            partial(leftovers.remove_route, family, destination),
+        )
     for address in leftovers.loopback_addresses(dns):
         yield (
             f"remove address {address} from lo",

@@ -73,3 +73,20 @@ def test_services_that_are_written_in_check_mode_stay_unwritten(
     monkeypatch.setattr("kubeinstall.ansible.paths.RUN", tmp_path)
     assert ensure_services([], check=True, root=tmp_path).changed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_routes_to_other_nodes_pods_are_found_by_their_protocol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str], *, check: bool) -> str:
+        asked.append(words)
+        assert not check
+        return '[{"dst":"10.244.1.0/24","gateway":"192.0.2.1","flags":[]}]' if "-4" in words else ""
+
+    monkeypatch.setattr(leftovers, "run", run)
+    assert leftovers.routes() == [("-4", "10.244.1.0/24")]
+    assert all(words[-2:] == ["proto", "177"] for words in asked)
+    leftovers.remove_route("-4", "10.244.1.0/24")
+    assert asked[-1] == ["ip", "-4", "route", "delete", "10.244.1.0/24", "proto", "177"]
