@@ -16,6 +16,7 @@ from kubeinstall.api.cel import (
 )
 from kubeinstall.api.cel.types import Type, optional_of
 from kubeinstall.api.cel.values import NONE, Optional
+from kubeinstall.api.custom import ratcheting
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.errors import Errors
 
@@ -176,8 +177,11 @@ def _compiled(rule: Object, found: Type) -> _Rule | None:
 def _check(node: _Node, value: Any, old: Any, path: str, errors: Errors, budget: Budget) -> None:
     if value is None:
         return
+    same = bool(node.rules) and old is not None and ratcheting.unchanged(value, old)
     for rule in node.rules:
-        _apply(node, rule, value, old, path, errors, budget)
+        # What an update did not change is judged only by what compares with before.
+        if not same or rule.transition:
+            _apply(node, rule, value, old, path, errors, budget)
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
         for name, item in value.items():
@@ -193,13 +197,8 @@ def _check(node: _Node, value: Any, old: Any, path: str, errors: Errors, budget:
 
 def _correlated(schema: Object, item: Any, old: Any) -> Any:
     """The old item with the same keys, in a list that is a map."""
-    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(item, dict):
-        return None
-    keys = schema.get("x-kubernetes-list-map-keys") or []
-    for other in old if isinstance(old, list) else ():
-        if isinstance(other, dict) and all(other.get(key) == item.get(key) for key in keys):
-            return other
-    return None
+    found = ratcheting.old_item(schema, item, old)
+    return None if found is ratcheting.ABSENT else found
 
 
 def _apply(

@@ -8,6 +8,7 @@ from typing import Any
 from kubeinstall.api.custom import embedded
 from kubeinstall.api.custom.defaulting import set_defaults
 from kubeinstall.api.custom.pruning import prune
+from kubeinstall.api.custom.ratcheting import ABSENT
 from kubeinstall.api.custom.rules import Rules, has_rules
 from kubeinstall.api.custom.validating import check
 from kubeinstall.api.types import Object
@@ -79,7 +80,10 @@ class CustomType:
         errors = Errors()
         shown = {name: value for name, value in obj.items() if name not in _ENVELOPE}
         required = [name for name in self.schema.get("required") or [] if name not in _ENVELOPE]
-        check(shown, {**self.schema, "required": required}, "", errors)
+        before: Any = ABSENT
+        if old is not None:
+            before = {name: value for name, value in old.items() if name not in _ENVELOPE}
+        check(shown, {**self.schema, "required": required}, "", errors, before)
         if self._embeds:
             embedded.check(shown, self.schema, errors)
         if self.rules is not None:

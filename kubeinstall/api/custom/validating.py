@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kubeinstall.api.custom.formats import format_error
+from kubeinstall.api.custom.ratcheting import ABSENT, old_item, old_member, unchanged
 from kubeinstall.api.regex import regex
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.errors import Errors, shown
@@ -28,14 +29,18 @@ _TYPE_NAMES: dict[type, str] = {
 }
 
 
-def check(value: Any, schema: Object, path: str, errors: list[FieldError]) -> None:
-    """Append everything that is wrong with `value` to `errors`."""
+def check(
+    value: Any, schema: Object, path: str, errors: list[FieldError], old: Any = ABSENT
+) -> None:
+    """Append everything that is wrong with `value` to `errors`, parts that are as in `old` apart."""
     found = Errors()
-    _check(value, schema, path, found)
+    _check(value, schema, path, found, old)
     errors.extend(found)
 
 
-def _check(value: Any, schema: Object, path: str, errors: Errors) -> None:
+def _check(value: Any, schema: Object, path: str, errors: Errors, old: Any = ABSENT) -> None:
+    if old is not ABSENT and unchanged(value, old):
+        return
     if value is None and schema.get("nullable"):
         return
     if not _check_type(value, schema, path, errors):
@@ -46,9 +51,9 @@ def _check(value: Any, schema: Object, path: str, errors: Errors) -> None:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         _check_number(value, schema, path, errors)
     elif isinstance(value, list):
-        _check_list(value, schema, path, errors)
+        _check_list(value, schema, path, errors, old)
     elif isinstance(value, dict):
-        _check_object(value, schema, path, errors)
+        _check_object(value, schema, path, errors, old)
     _check_junctors(value, schema, path, errors)
 
 
@@ -118,15 +123,15 @@ def _plain(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else str(number)
 
 
-def _check_list(value: list[Any], schema: Object, path: str, errors: Errors) -> None:
+def _check_list(value: list[Any], schema: Object, path: str, errors: Errors, old: Any) -> None:
     most, least, items = schema.get("maxItems"), schema.get("minItems"), schema.get("items")
     if most is not None and len(value) > most:
         errors.too_many(path, len(value), most)
     if least is not None and len(value) < least:
         errors.invalid(path, len(value), f"{_body(path)} should have at least {least} items")
     if isinstance(items, dict):
-        for index, item in enumerate(value):
-            _check(item, items, f"{path}[{index}]", errors)
+        for index, one in enumerate(value):
+            _check(one, items, f"{path}[{index}]", errors, old_item(schema, one, old))
     _check_list_type(value, schema, path, errors)
 
 
@@ -148,7 +153,7 @@ def _check_list_type(value: list[Any], schema: Object, path: str, errors: Errors
         seen.add(mark)
 
 
-def _check_object(value: Object, schema: Object, path: str, errors: Errors) -> None:
+def _check_object(value: Object, schema: Object, path: str, errors: Errors, old: Any) -> None:
     most, least = schema.get("maxProperties"), schema.get("minProperties")
     if most is not None and len(value) > most:
         errors.too_many(path, len(value), most)
@@ -159,11 +164,11 @@ def _check_object(value: Object, schema: Object, path: str, errors: Errors) -> N
             errors.required(_join(path, name))
     properties: Object = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
-    for name, item in value.items():
+    for name, one in value.items():
         if name in properties:
-            _check(item, properties[name], _join(path, name), errors)
+            _check(one, properties[name], _join(path, name), errors, old_member(old, name))
         elif isinstance(extra, dict):
-            _check(item, extra, _join(path, name), errors)
+            _check(one, extra, _join(path, name), errors, old_member(old, name))
 
 
 def _join(path: str, name: str) -> str:
