@@ -62,7 +62,8 @@ def decide(
     data = [name for name in etcd if facts.get(name, {}).get("etcd_data")]
     new = not data and all(name in facts for name in etcd)
     bootstrapping = any(
-        not fact["joined"] and "control-plane" not in configs[host]["host"]["roles"]
+        not fact["joined"]
+        and set(configs[host]["host"]["roles"]) == {"node"}  # a host of etcd alone is no node
         for host, fact in facts.items()
     )
     serving = tuple(name for name in here if facts[name].get("serving"))

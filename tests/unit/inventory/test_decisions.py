@@ -48,6 +48,17 @@ def configs() -> dict[str, Any]:
     return {name: configuration_of(found, name) for name in found.hosts}
 
 
+def test_a_host_of_etcd_alone_needs_no_token() -> None:
+    """It is no node and never joins: a token for it would be made at every run."""
+    found = configs()
+    for name in ("b", "c", "d"):
+        found[name]["host"]["roles"] = ["etcd"]
+    running = {"authorities": ALL, "joined": True}
+    assert not decide(found, facts(a=running), ("a",), ("b", "c", "d")).token
+    found["d"]["host"]["roles"] = ["node"]
+    assert decide(found, facts(a=running), ("a",), ("b", "c")).token
+
+
 def test_bare_hosts_become_a_new_cluster() -> None:
     decision = decide(configs(), facts(), CONTROL, CONTROL)
     assert (decision.first, decision.carry, decision.etcd_new, decision.token) == (

@@ -103,8 +103,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             result.update(
                 failed=True,
                 msg=f"there is a cluster on this host ({'; '.join(here)}), and nothing was changed on any. Restoring "
-                "replaces it: take it off with 'kubeinstall reset' first, or give --force, which stops it and puts its "
-                "data aside",
+                "replaces it: take it off with 'kubeinstall reset -i' first, or give --force, which stops it and puts "
+                "its data aside",
             )
         return result
 
