@@ -80,7 +80,7 @@ def test_a_given_token_and_none(lab: Lab) -> None:
         ("create nonsense", "[a-z0-9]{6}"),
         ("create --usages flying", "signing, authentication"),
         ("create --groups system:masters", "system:bootstrappers:"),
-        ("create --ttl soon", "--ttl"),
+        ("create --ttl soon", "ttl: Invalid value"),
         ("delete x12345", "x12345"),
     ):
         answer = lab.run(FIRST, f"kubeinstall token {words}")
