@@ -20,7 +20,8 @@ from kubeinstall.runtime.logs import get_logger
 log = get_logger("kubelet")
 
 INFEASIBLE, DEFERRED = "Infeasible", "Deferred"
-_POD = ""  # the name under which pod-level resources are kept
+POD = ""
+"""The name under which pod-level resources are kept beside those of containers."""
 _RESIZABLE = ("cpu", "memory")
 
 
@@ -54,7 +55,7 @@ class Allocations:
         for member in ("containers", "initContainers"):
             if made.get(member):
                 made[member] = [_with(c, given.get(c["name"])) for c in made[member]]
-        return {**pod, "spec": _with(made, given.get(_POD))}
+        return {**pod, "spec": _with(made, given.get(POD))}
 
     def allocate(self, pod: Object) -> None:
         """Give the pod what it desires."""
@@ -67,20 +68,21 @@ class Allocations:
         """What the container was last held to; None where that is not known."""
         return self._actuated.get(uid, {}).get(container)
 
-    def set_actuated(self, uid: str, container: Object) -> None:
-        """The runtime has been told of the container's resources."""
+    def set_actuated(self, uid: str, holder: Object) -> None:
+        """The runtime has been told of a container's resources; with a pod's spec, its cgroup has them."""
         known = self._actuated.setdefault(uid, {})
-        listed = container.get("resources") or {}
-        if known.get(container["name"]) != listed:
-            known[container["name"]] = listed
+        name, listed = holder.get("name") or POD, holder.get("resources") or {}
+        if known.get(name) != listed:
+            known[name] = listed
             self._save()
 
     def in_progress(self, pod: Object) -> bool:
         """Whether a container still has other resources than the pod (as `view` gives it) was given."""
         known = self._actuated.get(spec.uid(pod), {})
         return any(
-            c["name"] in known and _sizes(known[c["name"]]) != _sizes(c.get("resources") or {})
-            for c in resizable(pod)
+            (c.get("name") or POD) in known
+            and _sizes(known[c.get("name") or POD]) != _sizes(c.get("resources") or {})
+            for c in (pod["spec"], *resizable(pod))
         )
 
     def keep(self, uids: Collection[str]) -> None:
@@ -163,7 +165,7 @@ def _wanted(pod: Object) -> dict[str, Object]:
         c["name"]: c.get("resources") or {}
         for c in (*spec.init_containers(pod), *spec.containers(pod))
     }
-    made[_POD] = pod["spec"].get("resources") or {}
+    made[POD] = pod["spec"].get("resources") or {}
     return made
 
 

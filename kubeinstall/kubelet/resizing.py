@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubeinstall.api.types import Object
-from kubeinstall.kubelet.allocation import DEFERRED, Pending, judge, summary
+from kubeinstall.kubelet.allocation import DEFERRED, POD, Pending, judge, summary
 from kubeinstall.kubelet.containers.resize import ResizeProblem, resize_containers
 from kubeinstall.kubelet.containers.sync import Outcome
 from kubeinstall.kubelet.parts import Parts
@@ -56,6 +56,9 @@ class Resizing:
         try:
             if await resize_containers(parts, pod, parts.runtime.get(spec.uid(pod))):
                 outcome.acted = True
+            if parts.allocations.actuated(spec.uid(pod), POD) is not None:
+                await parts.cgroups.ensure(pod)
+                parts.allocations.set_actuated(spec.uid(pod), pod["spec"])
             self._error = ""
         except ResizeProblem as error:
             if str(error) != self._error:

@@ -216,6 +216,8 @@ class PodWorker:
             return 1.0
         resizing = parts.allocations.in_progress(pod)
         await parts.cgroups.ensure(pod, growing=resizing)
+        if pod["spec"].get("resources") and not resizing:
+            parts.allocations.set_actuated(self.uid, pod["spec"])
         folder = parts.paths.pod(self.uid)
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         volumes, retry = await self._volumes()

@@ -63,7 +63,7 @@ def _total(pod: Object, defaults: Amounts) -> Amounts:
             _add(asked, sidecars)
             _raise(highest, asked)
     _raise(total, highest)
-    pod_level = amounts((spec.get("resources") or {}).get("requests"))
+    pod_level = _container({**spec, "name": ""}, {}, statuses)
     for name, value in pod_level.items():
         if name in _POD_LEVEL or name.startswith("hugepages-"):
             total[name] = value
@@ -106,6 +106,8 @@ def _status_requests(pod: Object) -> dict[str, _Held]:
         *(status.get("containerStatuses") or []),
         *(status.get("initContainerStatuses") or []),
     ]
+    if (pod.get("spec") or {}).get("resources"):
+        entries = [*entries, {**status, "name": ""}]
     return {
         entry.get("name", ""): _Held(
             (entry.get("resources") or {}).get("requests"), entry.get("allocatedResources"), never

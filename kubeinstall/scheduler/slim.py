@@ -47,6 +47,8 @@ def slim_pod(pod: Object) -> Object:
     conditions = [c for c in status.get("conditions") or [] if c.get("type") == wanted]
     if conditions or not spec.get("nodeName"):
         kept["conditions"] = conditions
+    if spec.get("resources"):
+        kept.update({k: status[k] for k in ("resources", "allocatedResources") if k in status})
     for group in ("containerStatuses", "initContainerStatuses"):
         entries = [
             {key: entry[key] for key in _SIZES if key in entry}

@@ -85,7 +85,7 @@ def update_ephemeral_containers(new: Object, old: Object) -> None:
 
 
 def update_resize(new: Object, old: Object) -> None:
-    """Only the containers' resources and resize policies change.
+    """Only the containers' resources and resize policies change, and the pod's resources where it has its own.
 
     Containers that were added, removed, renamed or moved are left for validation to refuse.
     """
@@ -96,6 +96,8 @@ def update_resize(new: Object, old: Object) -> None:
         for name in names:
             if spec.get(name):
                 spec[name] = _resized(spec[name], wanted[name])
+        if spec.get("resources"):
+            take(spec, wanted, "resources")
         _only_spec(new, old, spec)
     else:
         _count(new, old)

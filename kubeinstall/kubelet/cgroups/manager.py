@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from kubeinstall.api.types import Object
@@ -75,7 +76,10 @@ class PodCgroups:
         if growing:
             before = self._applied.get(spec.uid(pod))
             if before is None:
-                return  # from before this process: the containers go first
+                # Made before this process: what cannot be made smaller yet is done after the containers.
+                with contextlib.suppress(OSError):
+                    await self._make(self._name(pod), limits, self._pids)
+                return
             limits = resources.larger(before, limits)
         if self._applied.get(spec.uid(pod)) == limits:
             return

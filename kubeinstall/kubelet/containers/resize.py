@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubeinstall._wire.cri.v1 import api_pb2 as api
 from kubeinstall.api.types import Object
 from kubeinstall.errors import KubeinstallError
-from kubeinstall.kubelet.allocation import resizable
+from kubeinstall.kubelet.allocation import POD, resizable
 from kubeinstall.kubelet.containers.kill import kill_container
 from kubeinstall.kubelet.cri import ContainerStatus, CRIError, PodRuntime
 from kubeinstall.kubelet.cri.types import RUNNING
@@ -31,7 +31,12 @@ async def resize_containers(parts: Parts, pod: Object, runtime: PodRuntime) -> b
         if status is None or status.state != RUNNING:
             continue
         have = parts.allocations.actuated(uid, container["name"])
-        if have is not None and _sizes(have) != _sizes(container.get("resources") or {}):
+        if have is None:
+            parts.allocations.set_actuated(uid, container)
+            continue
+        whole = parts.allocations.actuated(uid, POD) or pod["spec"].get("resources") or {}
+        before = {"spec": {"resources": whole}}, {"resources": have}
+        if _held(*before) != _held(pod, container):
             changed = True
             if not await _resize(parts, pod, container, status, have):
                 continue  # started anew, it has them from the beginning
@@ -85,6 +90,13 @@ async def _check_memory(
             f'attempting to set container "{container["name"]}" memory limit ({limit.value}) '
             f"below current usage ({used})"
         )
+
+
+def _held(pod: Object, container: Object) -> tuple[Object, Object]:
+    """What the container's cgroup shows: its requests, and limits that it has or inherits."""
+    allowed = resources.effective_limits(pod, container)
+    limited = {name: str(allowed.get(name, "")) for name in ("cpu", "memory")}
+    return _sizes(container.get("resources") or {}), limited
 
 
 def _sizes(listed: Object) -> dict[str, tuple[str, str]]:

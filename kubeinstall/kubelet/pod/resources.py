@@ -35,6 +35,13 @@ def limits(container: Object) -> Amounts:
     return amounts((container.get("resources") or {}).get("limits"))
 
 
+def effective_limits(pod: Object, container: Object) -> Amounts:
+    """A container's limits, and those of the pod as a whole where it has none of its own."""
+    whole = limits(pod["spec"])
+    inherited: Amounts = {name: whole[name] for name in ("cpu", "memory") if name in whole}
+    return {**inherited, **limits(container)}
+
+
 def add(into: Amounts, more: Amounts) -> None:
     """Add up, in place."""
     for name, amount in more.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubeinstall.api.times import now
 from kubeinstall.api.types import Object
+from kubeinstall.kubelet.allocation import POD
 from kubeinstall.kubelet.cri.types import ContainerStatus, PodRuntime
 from kubeinstall.kubelet.pod import resources, spec
 from kubeinstall.kubelet.pod.conditions import OWNED, Resize, make_conditions, with_times
@@ -92,6 +93,7 @@ def make_status(
     _add_reason(status, previous, verdict)
     _add_addresses(status, pod, runtime, previous, host_ips)
     status["startTime"] = previous.get("startTime") or now()
+    _add_resources(status, pod, runtime, resize)
     if init_statuses:
         status["initContainerStatuses"] = init_statuses
     # What stopped before it began has no container to speak of.
@@ -146,6 +148,16 @@ def _add_reason(status: Object, previous: Object, verdict: Verdict | None) -> No
             status["reason"] = reason
         if message:
             status["message"] = message
+
+
+def _add_resources(status: Object, pod: Object, runtime: PodRuntime, resize: Resize) -> None:
+    """What the pod as a whole was given and is held to, where it has resources of its own."""
+    level = pod["spec"].get("resources")
+    if not level or not runtime.running():
+        return
+    held = resize.actuated(POD)
+    status["resources"] = {k: dict(v) for k, v in (level if held is None else held).items()}
+    status["allocatedResources"] = dict(level.get("requests") or {})
 
 
 def _add_addresses(

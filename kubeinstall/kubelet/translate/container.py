@@ -129,8 +129,11 @@ def container_resources(pod: Object, container: Object, given: ContainerInputs) 
 def container_limits(
     pod: Object, container: Object, memory_capacity: int, *, enforce_quota: bool
 ) -> Any:
-    """`LinuxContainerResources`: shares from the request (else the limit), quota and memory from the limit."""
-    asked, allowed = resources.requests(container), resources.limits(container)
+    """`LinuxContainerResources`: shares from the request (else the limit), quota and memory from the limit.
+
+    A container without a limit of its own is held to the pod's.
+    """
+    asked, allowed = resources.requests(container), resources.effective_limits(pod, container)
     made = api.LinuxContainerResources(
         oom_score_adj=resources.oom_score_adj(pod, container, memory_capacity)
     )

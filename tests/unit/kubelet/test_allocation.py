@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kubeinstall.kubelet.allocation import DEFERRED, INFEASIBLE, Allocations, judge
+from kubeinstall.kubelet.pod.resources import effective_limits
 from tests.unit.kubelet.pods import container, pod
 
 Object = dict[str, Any]
@@ -82,3 +83,22 @@ def test_a_resize_is_in_progress_until_the_runtime_knows(tmp_path: Path) -> None
 def test_a_node_gives_what_it_has(cpu: str, reason: str | None, message: str) -> None:
     found = judge(sized(cpu), [sized("500m")], ALLOCATABLE)
     assert (found and found.reason, found.message if found else "") == (reason, message)
+
+
+def test_resources_of_the_pod_as_a_whole_are_given_and_awaited_too(tmp_path: Path) -> None:
+    known = Allocations(tmp_path / "state")
+    small = pod(container(), resources={"limits": {"cpu": "1"}})
+    large = pod(container(), resources={"limits": {"cpu": "2"}})
+    known.allocate(small)
+    assert known.view(large)["spec"]["resources"] == {"limits": {"cpu": "1"}}
+    known.set_actuated("u", small["spec"])
+    assert known.in_progress(large)
+    known.set_actuated("u", large["spec"])
+    assert not known.in_progress(large)
+
+
+def test_a_container_without_a_limit_has_the_pods() -> None:
+    made = pod(resources={"limits": {"cpu": "1", "memory": "1Gi"}})
+    own = container(resources={"limits": {"cpu": "500m"}})
+    found = {name: str(amount) for name, amount in effective_limits(made, own).items()}
+    assert found == {"cpu": "500m", "memory": "1Gi"}

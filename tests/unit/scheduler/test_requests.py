@@ -70,3 +70,15 @@ def test_a_resize_that_cannot_be_is_not_counted() -> None:
         condition = {"type": "PodResizePending", "status": "True", "reason": reason}
         pod["status"]["conditions"] = [condition]
         assert pod_requests(pod)["cpu"] == wanted
+
+
+def test_resources_of_the_pod_being_resized_count_the_larger_too() -> None:
+    pod: dict[str, Any] = {
+        "spec": {"containers": [container("1")], "resources": {"requests": {"cpu": "4"}}},
+        "status": {"allocatedResources": {"cpu": "6"}},
+    }
+    assert pod_requests(pod)["cpu"] == 6000
+    pod["status"]["allocatedResources"] = {"cpu": "3"}
+    assert pod_requests(pod)["cpu"] == 4000
+    pod["status"]["conditions"] = [{"type": "PodResizePending", "reason": "Infeasible"}]
+    assert pod_requests(pod)["cpu"] == 3000

@@ -191,13 +191,15 @@ def check_ephemeral_update(errors: Errors, new: Object, old: Object) -> None:
 
 
 def check_resize_update(errors: Errors, new: Object, old: Object) -> None:
-    """The resize subresource: only cpu and memory of containers (KEP-1287)."""
+    """The resize subresource: only cpu and memory of containers (KEP-1287) and of the pod (KEP-5419)."""
     new_spec, old_spec = new.get("spec") or {}, old.get("spec") or {}
     check_pod_spec(errors, new_spec, "spec")
     masked = copy.deepcopy(new_spec)
     for field in ("containers", "initContainers"):
         for ours, theirs in zip(masked.get(field) or [], old_spec.get(field) or [], strict=False):
             _mask_resources(ours, theirs)
+    if old_spec.get("resources"):
+        _mask_resources(masked, old_spec)
     if masked != old_spec:
         errors.forbidden("spec", _RESIZE)
     # The status is no client's to write here: what counts is what the resources come to.
