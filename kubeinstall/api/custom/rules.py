@@ -16,7 +16,7 @@ from kubeinstall.api.cel import (
 )
 from kubeinstall.api.cel.types import Type, optional_of
 from kubeinstall.api.cel.values import NONE, Optional
-from kubeinstall.api.custom import ratcheting
+from kubeinstall.api.custom import costs, ratcheting
 from kubeinstall.api.types import Object
 from kubeinstall.api.validation.errors import Errors
 
@@ -73,6 +73,39 @@ def _children(schema: Object) -> Iterator[tuple[str, Object]]:
 def check_rules(errors: Errors, schema: Object, path: str, *, root: bool = True) -> None:
     """Append what is wrong with the rules of a definition's schema."""
     _check_rules(errors, schema, path, root=root, correlatable=True)
+    _check_costs(errors, schema, path)
+
+
+_MOST_SHOWN = 4  # of the rules that make a whole schema too expensive
+
+
+def _check_costs(errors: Errors, schema: Object, path: str) -> None:
+    """Refuse rules that may take too long, each for itself and all together."""
+    found = [(cost, where) for cost, where, _ in _costs(schema, path, 1)]
+    for cost, where in found:
+        if cost > costs.RULE_LIMIT:
+            errors.forbidden(where, costs.message("estimated rule cost", cost, costs.RULE_LIMIT))
+    total = sum(cost for cost, _ in found)
+    if total <= costs.SCHEMA_LIMIT:
+        return
+    for _, where in sorted(found, reverse=True)[:_MOST_SHOWN]:
+        text = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+        errors.forbidden(where, text)
+    what = f"{_FIELD} estimated rule cost total for entire OpenAPIv3 schema"
+    errors.forbidden(path, costs.message(what, total, costs.SCHEMA_LIMIT))
+
+
+def _costs(schema: Object, path: str, times: int) -> Iterator[tuple[int, str, str]]:
+    """(cost, path, source) of every rule below a schema that is there `times` times."""
+    for index, rule in enumerate(schema.get(_FIELD) or []):
+        source = (rule.get("rule") or "").strip()
+        try:
+            cost = costs.estimate(source, schema) if source else 0
+        except CompileError:
+            continue
+        yield cost * times, f"{path}.{_FIELD}[{index}].rule", source
+    for suffix, child, often in costs.children(schema):
+        yield from _costs(child, path + suffix, times * often)
 
 
 def _check_rules(
