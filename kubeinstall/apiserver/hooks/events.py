@@ -28,10 +28,8 @@ class RepairEvents:
     async def warn(self, regarding: Object, reason: str, note: str) -> None:
         """One Warning; a failure to write it is only logged."""
         metadata = regarding["metadata"]
-        _log.warning(
-            "service allocation", service=f"{metadata.get('namespace', '')}/{metadata['name']}",
-            reason=reason, note=note,
-        )  # fmt: skip
+        about = f"{metadata.get('namespace', '')}/{metadata['name']}"
+        _log.warning("service allocation", about=about, reason=reason, note=note)
         event = self._event(regarding, reason, note)
         resource = kind("events", "events.k8s.io")
         now = event["eventTime"]

@@ -13,12 +13,12 @@ from kubeinstall.apiserver.peers.endpoints import EndpointReconciler
 from kubeinstall.apiserver.peers.identity import COLLECT_SECONDS, RENEW_SECONDS, IdentityLease
 from kubeinstall.apiserver.peers.leases import MasterLeases
 from kubeinstall.apiserver.registry import Registry
-from kubeinstall.errors import KubeinstallError
+from kubeinstall.errors import KubeinstallError, StoreError
 from kubeinstall.storage.store import Store
 
 #: Upstream's interval.
 _RECONCILE_SECONDS = 10.0
-#: After a failure sooner, so that one lost request does not cost a living server its place.
+#: After a failure of the datastore sooner, so that one lost request does not cost a living server its place.
 _RETRY_SECONDS = 2.0
 #: Saying goodbye may not keep a server from ending.
 _LEAVE_SECONDS = 5.0
@@ -82,5 +82,6 @@ class Peers:
                 await work()
             except KubeinstallError as error:
                 self._log.warning(why, error=str(error))
-                pause = min(seconds, _RETRY_SECONDS)
+                if isinstance(error, StoreError):
+                    pause = min(seconds, _RETRY_SECONDS)
             await asyncio.sleep(pause)
