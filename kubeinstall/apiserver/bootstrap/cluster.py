@@ -74,8 +74,13 @@ async def ensure_service_cidr(registry: Registry, settings: ApiServerSettings) -
     await registry.apply(resource, config, manager=manager, subresource="status")
 
 
-async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSettings) -> None:
-    """Service `default/kubernetes`; where it leads is written by `apiserver.peers`."""
+async def ensure_kubernetes_service(
+    registry: Registry, settings: ApiServerSettings, *, ports: bool = True
+) -> None:
+    """Service `default/kubernetes`; where it leads is written by `apiserver.peers`.
+
+    Without `ports` one that is there stays as it is: servers that serve on different ports do not take turns.
+    """
     networks = [ipaddress.ip_network(cidr) for cidr in settings.service_cluster_ip_range]
     service: Object = {
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": dict(_SERVICE_LABELS)},
@@ -102,7 +107,7 @@ async def ensure_kubernetes_service(registry: Registry, settings: ApiServerSetti
         current["spec"]["ports"] = wanted
         return current
 
-    await ensure(registry, kind("services"), service, with_ports)
+    await ensure(registry, kind("services"), service, with_ports if ports else None)
 
 
 async def ensure_extension_authentication(registry: Registry, settings: ApiServerSettings) -> None:

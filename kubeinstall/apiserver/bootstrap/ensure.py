@@ -43,7 +43,9 @@ async def keep(services: Services) -> None:
         await asyncio.sleep(_KEEP_SECONDS)
         try:
             await cluster.ensure_namespaces(services.registry)
-            await cluster.ensure_kubernetes_service(services.registry, services.settings)
+            await cluster.ensure_kubernetes_service(
+                services.registry, services.settings, ports=False
+            )
             if time.monotonic() >= next_repair:
                 next_repair = time.monotonic() + _REPAIR_SECONDS
                 await _repair_allocations(services)

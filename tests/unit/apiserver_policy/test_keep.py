@@ -17,7 +17,7 @@ from kubeinstall.apiserver.authn.authenticator import Authenticator
 from kubeinstall.apiserver.authn.tokens import ServiceAccountTokens
 from kubeinstall.apiserver.authz import Authorizer
 from kubeinstall.apiserver.authz.kinds import kind
-from kubeinstall.apiserver.bootstrap import ensure, keep
+from kubeinstall.apiserver.bootstrap import cluster, ensure, keep
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.interfaces import Services
 from kubeinstall.apiserver.peers import advertised_address
@@ -26,7 +26,7 @@ from kubeinstall.storage.store import Store
 from tests.unit.apiserver_policy.memory import MemoryRegistry, MemoryStore
 
 
-def settings(**flags: str) -> ApiServerSettings:
+def settings(**flags: str | int) -> ApiServerSettings:
     made = ApiServerSettings(tls_cert_file=Path("c"), tls_private_key_file=Path("k"))
     changed: dict[str, Any] = dict(flags)
     return replace(made, **changed)
@@ -68,6 +68,17 @@ async def test_namespaces_and_service_come_back(monkeypatch: pytest.MonkeyPatch)
             registry.get(kind(plural), name, namespace)
     finally:
         keeper.cancel()
+
+
+async def test_servers_on_different_ports_do_not_take_turns() -> None:
+    registry = MemoryRegistry()
+    await cluster.ensure_kubernetes_service(registry, settings(secure_port=6443), ports=False)
+    before = registry.get(kind("services"), "kubernetes", "default")
+    await cluster.ensure_kubernetes_service(registry, settings(secure_port=7443), ports=False)
+    assert registry.get(kind("services"), "kubernetes", "default") == before
+    await cluster.ensure_kubernetes_service(registry, settings(secure_port=7443))
+    [port] = registry.get(kind("services"), "kubernetes", "default")["spec"]["ports"]
+    assert port["targetPort"] == 7443
 
 
 @pytest.mark.parametrize(
