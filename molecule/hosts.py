@@ -15,6 +15,7 @@ playbooks of every Molecule scenario can call it.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import ipaddress
 import json
 import os
@@ -73,13 +74,16 @@ def run(*command: str, check: bool = True, text: str | None = None) -> str:
 def rootfs() -> Path:
     """The shared root file system, made if it is not there."""
     path = CACHE / "rootfs"
-    if path.is_dir():
-        return path
     CACHE.mkdir(parents=True, exist_ok=True)
-    building = CACHE / f"rootfs.{os.getpid()}"
-    say(f"making the root file system in {path} (about a minute)")
-    run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(building))
-    building.rename(path)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several sets of hosts, the first makes it for all
+        if path.is_dir():
+            return path
+        building = CACHE / "rootfs.building"
+        shutil.rmtree(building, ignore_errors=True)  # one that was interrupted
+        say(f"making the root file system in {path} (about a minute)")
+        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(building))
+        building.rename(path)
     return path
 
 
@@ -224,7 +228,7 @@ def boot(name: str) -> None:
         "SYSTEMD_LOG_LEVEL": "warning",
     }
     with (base / "console.log").open("ab") as console:
-        process = subprocess.Popen(
+        subprocess.Popen(
             [sys.executable, __file__, "launch", name, *command],
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -232,7 +236,6 @@ def boot(name: str) -> None:
             env=environment,
             start_new_session=True,
         )
-    (base / "pid").write_text(str(process.pid))
 
 
 def launch(name: str, command: list[str]) -> None:
@@ -257,16 +260,26 @@ def hierarchies() -> list[Path]:
 
 def leader(name: str) -> int:
     """The host's PID 1 as this machine sees it; 0 when it does not run."""
-    path = STATE / name / "pid"
-    if not path.exists():
-        return 0
+    pid = launcher(name)
     try:
-        children = (
-            Path(f"/proc/{path.read_text()}/task/{path.read_text()}/children").read_text().split()
-        )
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return 0
     return int(children[0]) if children else 0
+
+
+def launcher(name: str) -> int:
+    """The host's systemd-nspawn; 0 when there is none. It is known by its words: a number written down may since have
+    become another process's, and an interrupted `up` writes none.
+    """
+    words = {b"systemd-nspawn", str(STATE / name / "root").encode(), f"--machine={name}".encode()}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if words <= set(path.read_bytes().split(b"\0")):
+                return int(path.parent.name)
+        except OSError:
+            continue
+    return 0
 
 
 def await_ssh(name: str, deadline: float) -> None:
@@ -304,18 +317,15 @@ def inside(name: str, *command: str, check: bool = True) -> str:
 
 def kill(name: str) -> None:
     """End a host at once, as a power cut would; its disk stays."""
-    path = STATE / name / "pid"
-    pid = leader(name)
-    for number in (pid, int(path.read_text()) if path.exists() else 0):
-        if number:
-            try:
-                os.kill(number, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
     deadline = time.monotonic() + 10
-    while leader(name) and time.monotonic() < deadline:
+    while (outside := launcher(name)) and time.monotonic() < deadline:
+        for number in (leader(name), outside):
+            if number:
+                try:
+                    os.kill(number, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
         time.sleep(0.05)
-    path.unlink(missing_ok=True)
 
 
 def down(names: list[str]) -> None:
@@ -331,6 +341,7 @@ def down(names: list[str]) -> None:
     if not list(STATE.glob("*/address")):
         run("ip", "link", "del", BRIDGE, check=False)
         run("nft", "delete", "table", "ip", TABLE, check=False)
+        shutil.rmtree(STATE, ignore_errors=True)
 
 
 def remove_cgroups(name: str) -> None:

@@ -109,6 +109,16 @@ echo "$before"
 """
 
 
+def drop_script(identity: str) -> str:
+    """Take away a runtime that was brought, unless it is in use or is the one to go back to."""
+    name = shlex.quote(identity)
+    return f"""
+cd {HOME} 2>/dev/null || exit 0
+for used in current previous; do test "$(readlink $used)" != {name} || exit 0; done
+rm -rf {name}
+"""
+
+
 def purge_script() -> str:
     """Leave no runtime on the host; the folder itself may be a mount."""
     return f"""

@@ -12,6 +12,7 @@ from kubeinstall.ansible.remote_upgrade import (
     back_script,
     begin_script,
     done_script,
+    drop_script,
     look_script,
     purge_script,
     read_look,
@@ -129,6 +130,16 @@ def test_what_a_host_says(host: Host) -> None:
     assert found is not None
     assert (found.staged, found.under_way) == (False, "")
     assert read_look("no such shell") is None
+
+
+def test_dropping_takes_away_only_what_is_not_used(host: Host) -> None:
+    for name in ("1", "2"):
+        host.runtime(name, "v1.36.0")
+        host.run(switch_script(name))
+    host.runtime("3", "v1.36.0")
+    for name in ("1", "2", "3"):
+        assert host.run(drop_script(name)).returncode == 0
+    assert sorted(path.name for path in host.root.iterdir()) == ["1", "2", "current", "previous"]
 
 
 def test_purging_leaves_nothing(host: Host) -> None:

@@ -15,6 +15,7 @@ from kubeinstall.ansible.remote_upgrade import (
     back_script,
     begin_script,
     done_script,
+    drop_script,
     look_script,
     purge_script,
     read_look,
@@ -41,6 +42,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         # Bringing it changes nothing that runs; and only it can say what would change.
         if step == "bring":
             return self._bring(result)
+        if step == "drop":
+            script = drop_script(self._task.args["archive"]["id"])
+            self._execute(result, script, "the runtime that was brought cannot be taken away")
+            return {**result, "changed": False}
         identity = (self._task.args.get("archive") or {}).get("id", "")
         script, change = {
             "begin": (begin_script(self._task.args.get("at_end", "")), ""),

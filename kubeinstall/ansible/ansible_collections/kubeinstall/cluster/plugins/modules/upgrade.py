@@ -13,10 +13,12 @@ options:
     description:
       - C(look) tells what is there and whether it may be upgraded; C(bring) unpacks the archive beside what is in use;
         C(begin) notes that an upgrade is under way; C(switch) uses what was brought; C(done) takes the note away;
-        C(back) uses the runtime before and restarts the components; C(purge) leaves no runtime.
-      - In check mode C(bring) is carried out too, since nothing but the new runtime can tell what it would change.
+        C(back) uses the runtime before and restarts the components; C(drop) takes away what was brought and is not
+        used; C(purge) leaves no runtime.
+      - In check mode C(bring) is carried out too, since nothing but the new runtime can tell what it would change, and
+        so is C(drop), with which a dry run ends.
     type: str
-    choices: [look, bring, begin, switch, done, back, purge]
+    choices: [look, bring, begin, switch, done, back, drop, purge]
     required: true
   archive:
     description: The runtime archive, as C(plan) returns it.
