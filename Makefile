@@ -19,7 +19,8 @@ MOLECULE_LONG ?= ha
 MOLECULE_JOBS ?= 3
 MOLECULE := $(BIN)/python molecule/run.py --jobs $(MOLECULE_JOBS)
 
-.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster test-etcd \
+.PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster \
+	test-etcd test-apply \
 	test-upgrade bench \
 	wheel collection hosts molecule molecule-short lock clean
 
@@ -116,6 +117,10 @@ test-cluster: venv packages ## clusters of real hosts on this machine: five, a s
 test-etcd: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-etcd: venv packages ## etcd of three hosts on this machine: wiped and restored, keys rotated, a member lost (as root)
 	$(BIN)/pytest -v -x tests/etcd_cluster -m e2e
+
+test-apply: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
+test-apply: venv packages ## dry runs, bundles without a network, limits, Ctrl-C and reset, on three hosts (as root)
+	$(BIN)/pytest -v -x tests/apply -m e2e
 
 test-upgrade: TEST_PACKAGES += mmdebstrap openssh-client systemd-container
 test-upgrade: venv packages ## upgrades, certificates and taking hosts off, on three hosts on this machine (as root)

@@ -23,7 +23,7 @@ from kubeinstall.ansible.cluster_objects import (
 )
 from kubeinstall.ansible.identity import identity_of
 from kubeinstall.ansible.leftovers import component_processes
-from kubeinstall.ansible.objects import ensure_objects, with_client
+from kubeinstall.ansible.objects import ensure_objects, title, with_client
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.services import ready_at
 from kubeinstall.config.durations import parse_duration
@@ -51,7 +51,8 @@ def ensure_cluster(config: Object, phases: Sequence[str] = (), *, check: bool) -
     if BOOTSTRAP_TOKEN in wanted:
         objects.append(cluster_info(discovery_kubeconfig(config, check=check)))
     if check and not server_answers(config):
-        return Outcome(changes=[f"create {len(objects)} cluster objects and a bootstrap token"])
+        token = [] if config.get("host") else ["create a bootstrap token"]
+        return Outcome(changes=[*(f"create {title(each)}" for each in objects), *token])
 
     async def work(client: ApiClient) -> Outcome:
         outcome = await ensure_objects(client, objects, check=check)

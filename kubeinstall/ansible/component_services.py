@@ -15,7 +15,6 @@ from kubeinstall.ansible import hostinfo, paths
 from kubeinstall.ansible.components import component_settings, kubelet_configuration
 from kubeinstall.ansible.encryption import ensure_encryption
 from kubeinstall.ansible.outcome import Outcome
-from kubeinstall.ansible.patches import patched
 from kubeinstall.ansible.services import Service, ensure_services, interpreter
 from kubeinstall.ansible.textfiles import ensure_text
 
@@ -73,7 +72,10 @@ def _read_settings() -> dict[str, Object]:
 def _kubelet_file(config: Object, *, check: bool) -> Outcome:
     systemd_cgroup = hostinfo.under_systemd() and hostinfo.cgroup_version() == 2
     document = kubelet_configuration(config, systemd_cgroup=systemd_cgroup)
-    document = patched(document, (config["init"].get("patches") or {}).get("directory") or "")
+    if directory := (config["init"].get("patches") or {}).get("directory"):
+        from kubeinstall.ansible.patches import patched  # half of what a stage would import
+
+        document = patched(document, directory)
     text = _HEADER + yaml.safe_dump(document, sort_keys=True)
     return ensure_text(paths.KUBELET / "config.yaml", text, check=check)
 

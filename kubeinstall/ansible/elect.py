@@ -16,13 +16,14 @@ Object = dict[str, Any]
 class Decision:
     """`first`: the control plane that acts for the cluster. `carry`: authorities must be made or copied.
     `etcd_new`: the datastore is started for the first time. `token`: some node must bootstrap.
-    `serving`: control planes whose API server runs."""
+    `serving`: control planes whose API server runs. `settled`: no host has anything left to do."""
 
     first: str
     carry: bool
     etcd_new: bool
     token: bool
     serving: tuple[str, ...]
+    settled: bool
 
 
 def decide(
@@ -67,4 +68,7 @@ def decide(
         for host, fact in facts.items()
     )
     serving = tuple(name for name in here if facts[name].get("serving"))
-    return Decision(first, carry, new, bootstrapping, serving)
+    settled = all(fact.get("settled") for fact in facts.values())
+    return Decision(
+        first, carry, new, bootstrapping, serving, settled and not (carry or new or bootstrapping)
+    )

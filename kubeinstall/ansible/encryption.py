@@ -9,7 +9,6 @@ import yaml
 from kubeinstall.ansible.components import component_settings, encryption_file
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.ansible.textfiles import ensure_text
-from kubeinstall.storage.encryption import new_configuration
 
 Object = dict[str, Any]
 
@@ -25,5 +24,7 @@ def ensure_encryption(config: Object, *, check: bool) -> Outcome:
     wanted = component_settings(config)["kube-apiserver"].get("encryption-provider-config")
     if path.exists() or wanted != str(path):
         return Outcome()
+    from kubeinstall.storage.encryption import new_configuration  # few runs make one
+
     text = HEADER + yaml.safe_dump(new_configuration(), sort_keys=False)
     return ensure_text(path, text, check=check, mode=0o600, secret=True)

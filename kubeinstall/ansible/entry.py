@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kubeinstall.ansible import paths
 from kubeinstall.ansible.outcome import Outcome
 from kubeinstall.errors import KubeinstallError
 
@@ -25,7 +26,7 @@ Ensure = Callable[[dict[str, Any], bool], Outcome]
 
 
 @contextlib.contextmanager
-def only_one(*, check: bool, path: Path = Path("/run/lock/kubeinstall")) -> Iterator[None]:
+def only_one(*, check: bool, path: Path = paths.RUN / "work.lock") -> Iterator[None]:
     """Wait for what an interrupted run may have left at work on this host; KubeinstallError when it does not end."""
     if check:
         yield

@@ -120,7 +120,7 @@ def ensure_etcd(config: Object, *, new: bool, check: bool) -> Outcome:
         return outcome
     outcome.extend(ensure_services([_service()], check=check))
     # A run that stopped after the member was added has left it a learner.
-    learner = joined or (not new and not check and _is_learner(config, name))
+    learner = joined or (not new and not check and is_learner(config))
     if not check and (outcome.changed or learner):
         _wait_healthy(config, learner=learner)
         if learner:
@@ -230,8 +230,9 @@ def _answers(client: EtcdClient, url: str) -> bool:
     return True
 
 
-def _is_learner(config: Object, name: str) -> bool:
-    client = client_of(config)
+def is_learner(config: Object) -> bool:
+    """Whether this host's member has joined and was not promoted yet."""
+    name, client = config["init"]["nodeRegistration"]["name"], client_of(config)
     others = client.urls[1:]
     if not others:
         return False

@@ -24,7 +24,7 @@ def ensure_images(presets: Sequence[str], *, check: bool) -> Outcome:
     outcome = Outcome()
     socket = Path("/run/containerd/containerd.sock")
     if check and not socket.exists():
-        return Outcome(changes=[f"build and import image {preset}" for preset in presets])
+        return Outcome(changes=[f"import image {image_name(preset)}" for preset in presets])
     present = list_images()
     for preset in presets:
         if preset not in PRESETS:

@@ -92,7 +92,7 @@ async def _ensure(client: ApiClient, wanted: Object, *, check: bool) -> Outcome:
     try:
         current = await client.get(gvr, name, namespace)
     except NotFound:
-        outcome.add(f"create {_title(wanted)}")
+        outcome.add(f"create {title(wanted)}")
         if not check:
             try:
                 await client.create(gvr, wanted, field_manager=MANAGER)
@@ -108,7 +108,7 @@ async def _patch(client: ApiClient, wanted: Object, current: Object, *, check: b
     outcome = Outcome()
     patch = difference(wanted, current)
     if patch:
-        outcome.add(f"update {_title(wanted)}")
+        outcome.add(f"update {title(wanted)}")
         if not check:
             meta = wanted["metadata"]
             await client.patch(
@@ -150,7 +150,7 @@ def _covers(have: Any, want: Any) -> bool:
     return bool(have == want)
 
 
-def _title(obj: Object) -> str:
+def title(obj: Object) -> str:
     namespace = obj["metadata"].get("namespace")
     name = obj["metadata"]["name"]
     return f"{obj['kind']} {namespace}/{name}" if namespace else f"{obj['kind']} {name}"

@@ -14,6 +14,8 @@ _DPKG_STATUS = Path("/var/lib/dpkg/status")
 _LISTS = Path("/var/lib/apt/lists")
 #: A repository of packages that the controller laid here, for a host without a mirror.
 BROUGHT = Path(DEBS)
+#: For whoever holds dpkg: unattended upgrades, or what an interrupted run has left at work.
+_WAIT = ("-o", "DPkg::Lock::Timeout=120")
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
 
 
@@ -59,7 +61,7 @@ def ensure_packages(
         install_from(BROUGHT, absent)
         shutil.rmtree(BROUGHT)  # it is large, and has served
         return outcome
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *absent]
+    install = ["apt-get", *_WAIT, "install", "--yes", "--no-install-recommends", *absent]
     ensure_lists()
     try:
         run(install, seconds=1200, environment=_QUIET)
@@ -76,7 +78,7 @@ def install_from(folder: Path, names: Iterable[str]) -> None:
     (folder / "sources.list").write_text(sources_list(str(folder)))
     flags = apt_options(str(folder))
     run(["apt-get", *flags, "update"], seconds=120, environment=_QUIET)
-    install = ["apt-get", *flags, "install", "--yes", "--no-install-recommends", *names]
+    install = ["apt-get", *_WAIT, *flags, "install", "--yes", "--no-install-recommends", *names]
     run(install, seconds=1200, environment=_QUIET)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeinstall.ansible import authorities, balancer, etcd, etcd_timer, paths
-from kubeinstall.ansible.bootstrap import server_answers
+from kubeinstall.ansible.bootstrap import ensure_cluster, server_answers
 from kubeinstall.ansible.component_services import ensure_components
 from kubeinstall.ansible.components import (
     CONTROL_PLANE,
@@ -63,6 +63,7 @@ _UNLESS = {
     "haproxy": "haproxy",
 }
 _ETCD_PHASES = ("etcd-server", "etcd-peer", "etcd-healthcheck-client")
+_AUTHORITIES = ("ca", "front-proxy-ca", "etcd-ca")
 _SERVER_PHASES = (
     "apiserver",
     "apiserver-kubelet-client",
@@ -99,6 +100,31 @@ def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
     outcome.facts["etcd_data"] = etcd.has_data(config)
     outcome.facts["serving"] = "control-plane" in roles and unit_active("kube-apiserver")
     outcome.facts["joined"] = (paths.KUBERNETES / "kubelet.conf").exists()
+    outcome.facts["settled"] = not outcome.changed and settled(config)
+    return outcome
+
+
+def settled(config: Object) -> bool:
+    """Whether the stages that come next would find nothing to do on this host: asked of them, as in a dry run."""
+    roles = config["host"]["roles"]
+    pki = Path(config["cluster"]["certificatesDir"])
+    if any(not (pki / name).is_file() for name in authorities.files_for(config)):
+        return False
+    if "etcd" in roles and etcd.is_learner(config):
+        return False  # a run that stopped before it was promoted
+    if serve(config, {}, etcd_new=False, serving=(), check=True).changed:
+        return False
+    if "node" not in roles:
+        return True
+    if not (paths.KUBERNETES / "kubelet.conf").exists():
+        return False
+    return not join(config, "", "", check=True).changed
+
+
+def keep(config: Object, nodes: Mapping[str, Object], *, check: bool) -> Outcome:
+    """On the host that acts for a cluster whose hosts are settled: what is kept in the cluster itself."""
+    outcome = ensure_cluster(config, check=check)
+    outcome.extend(finish(config, nodes, check=check))
     return outcome
 
 
@@ -275,9 +301,12 @@ def _certificates(config: Object, *, check: bool) -> Outcome:
     if config["cluster"]["etcd"].get("external") and "control-plane" in roles:
         phases.remove("apiserver-etcd-client")  # its pair was given, and so was its CA
     pki = Path(config["cluster"]["certificatesDir"])
-    if check and not (pki / "etcd/ca.crt").exists():
-        return Outcome(changes=[f"create the certificate {phase}" for phase in phases])
     identity = identity_of(config)
+    if check and not (pki / "etcd/ca.crt").exists():
+        # A dry run: by now the authorities would be here.
+        carried = ensure_pki(pki, identity, write=False, only=_AUTHORITIES)
+        changes = ensure_pki(pki, identity, write=False, only=[*_AUTHORITIES, *phases])
+        return from_changes(change for change in changes if change not in carried)
     return from_changes(ensure_pki(pki, identity, write=not check, only=phases))
 
 

@@ -48,6 +48,10 @@ serving:
   type: list
   elements: str
   returned: success
+settled:
+  description: Whether no host has anything left to do.
+  type: bool
+  returned: success
 token:
   description: Whether some node has to bootstrap.
   type: bool

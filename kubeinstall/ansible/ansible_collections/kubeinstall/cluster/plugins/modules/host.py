@@ -26,9 +26,10 @@ options:
   stage:
     description:
       - C(prepare) is what depends on no other host, C(serve) etcd and control plane, C(restart_etcd) one member's
-        restart, C(found) the cluster's objects, C(join) the node's components, C(finish) waits for nodes.
+        restart, C(found) the cluster's objects, C(keep) these and the nodes' marks where nothing else is to be done,
+        C(join) the node's components, C(finish) waits for nodes.
     type: str
-    choices: [prepare, serve, restart_etcd, found, join, finish]
+    choices: [prepare, serve, restart_etcd, found, keep, join, finish]
     required: true
   ignore:
     description: Preflight checks whose errors are only shown.
@@ -56,7 +57,7 @@ options:
     type: str
     default: ""
   nodes:
-    description: Node to its labels and taints, for C(finish).
+    description: Node to its labels and taints, for C(finish) and C(keep).
     type: dict
     default: {}
   leaving:
@@ -98,7 +99,7 @@ SPEC: dict[str, Any] = {
     "stage": {
         "type": "str",
         "required": True,
-        "choices": ["prepare", "serve", "restart_etcd", "found", "join", "finish"],
+        "choices": ["prepare", "serve", "restart_etcd", "found", "keep", "join", "finish"],
     },
     "ignore": {"type": "list", "elements": "str", "default": []},
     "files": {"type": "dict", "default": {}, "no_log": True},
@@ -138,6 +139,8 @@ def _stage(params: dict[str, Any], check: bool) -> Outcome:
             return etcd.restart_etcd(config, check=check)
         case "found":
             return ensure_cluster(stages.with_token(config, params["token"]), check=check)
+        case "keep":
+            return stages.keep(config, params["nodes"], check=check)
         case "join":
             return stages.join(
                 config, params["token"], params["authority"], params["pair"], check=check
