@@ -76,6 +76,20 @@ def test_a_running_cluster_is_left_alone() -> None:
     )
     assert (decision.carry, decision.etcd_new, decision.token) == (False, False, False)
     assert decision.serving == CONTROL
+    assert not decision.settled
+
+
+def test_only_a_run_in_which_every_host_is_settled_ends_early() -> None:
+    there = {"authorities": ALL, "etcd_data": True, "joined": True, "settled": True}
+    worker = {"joined": True, "settled": True}
+    assert decide(configs(), facts(a=there, b=there, c=there, d=worker), CONTROL, CONTROL).settled
+    for name in "abcd":
+        known = facts(a=there, b=there, c=there, d=worker)
+        known[name] = {**known[name], "settled": False}
+        assert not decide(configs(), known, CONTROL, CONTROL).settled, name
+    other = {**there, "authorities": {**ALL, "ca.key": "2"}}
+    known = facts(a=there, b=there, c=other, d=worker)
+    assert not decide(configs(), known, CONTROL, CONTROL).settled
 
 
 def test_the_first_control_plane_lost_its_disk() -> None:
