@@ -25,8 +25,8 @@ _BY_PACKAGES = re.compile(r"keep /etc/containerd/config.toml|enable etcd.service
 _LEFT = (
     "ls -A /opt/kubeinstall /var/lib/kubeinstall /var/lib/kubelet /var/lib/etcd 2>/dev/null | grep -v '^/\\|^$'; "
     "ls -d /etc/kubernetes /run/kubeinstall /var/lib/kubeinstall-dry-run /usr/local/bin/kubeinstall /root/.ansible "
-    "/etc/systemd/system/kube* /var/tmp/kubeinstall* 2>/dev/null; nft list tables | grep kube; "
-    "pgrep -af 'kubeinstall|etcd|haproxy|containerd-shim'; true"
+    "/etc/systemd/system/kube* /var/tmp/kubeinstall* 2>/dev/null; nft list tables 2>/dev/null | grep kube; "
+    "ip route show proto 177; ps -eo comm= | grep -E '^(etcd|haproxy|containerd|python)'; true"
 )
 
 
@@ -58,7 +58,7 @@ def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(lab: Lab, bundle: P
     before = {name: lab.run(name, SNAPSHOT) for name in "abc"}
     told = lab.call("apply", "--bundle", str(bundle), "--check", "--diff")
     assert {name: lab.run(name, SNAPSHOT) for name in "abc"} == before
-    assert "+  bind 127.0.0.1:6445" in told or "bind 127.0.0.1:6445" in told
+    assert "+    bind 127.0.0.1:6445" in told
     done = lab.call("apply", "--bundle", str(bundle), "--diff")
     expected, real = changes(told), changes(done)
     authorities = ("a", "Make the authorities")  # whose keys keep it out of the log of a real run
@@ -111,9 +111,10 @@ def test_an_interrupted_run_ends_and_the_next_completes_it(lab: Lab) -> None:
 
 
 def test_hosts_that_were_taken_off_are_not_made_anew_unless_named(lab: Lab) -> None:
-    said = lab.call("node", "remove", "b", "c", "--yes")
-    assert "b 10.147" not in lab.run("a", "cat /etc/kubernetes/haproxy.cfg")
-    assert " b " not in lab.run("a", "cat /etc/kubernetes/haproxy.cfg"), said
+    lab.call("node", "remove", "b", "c", "--yes")
+    servers = lab.run("a", "grep '^    server ' /etc/kubernetes/haproxy.cfg; true")
+    assert servers.count("server") <= 1
+    assert "server b" not in servers
     refused = lab.call("apply", code=1)
     assert "b was taken off the cluster by `kubeinstall node remove`" in refused
     assert lab.run("b", _LEFT).strip() == ""

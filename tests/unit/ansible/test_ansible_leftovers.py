@@ -90,3 +90,22 @@ def test_routes_to_other_nodes_pods_are_found_by_their_protocol(
     assert all(words[-2:] == ["proto", "177"] for words in asked)
     leftovers.remove_route("-4", "10.244.1.0/24")
     assert asked[-1] == ["ip", "-4", "route", "delete", "10.244.1.0/24", "proto", "177"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_routes_to_other_nodes_pods_are_found_and_no_others() -> None:
+    script = """
+ip link add d0 type veth peer name d1
+ip addr add 192.0.2.1/24 dev d0
+ip link set d0 up
+ip route add 10.244.7.0/24 via 192.0.2.2 proto 177
+ip route add 10.99.0.0/16 via 192.0.2.2
+exec "$0" -c 'from kubeinstall.ansible import leftovers; print(leftovers.routes())'
+"""
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script, sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "[('-4', '10.244.7.0/24')]", done.stderr
