@@ -180,7 +180,7 @@ async def test_bound_token(tokens: ServiceAccountTokens, registry: MemoryRegistr
     "change",
     [
         {"exp": int(time.time()) - 1},
-        {"nbf": int(time.time()) + 60},
+        {"nbf": int(time.time()) + 7200},
         {"aud": ["somebody else"]},
         {"iss": "https://elsewhere"},
         {"sub": "system:serviceaccount:kube-system:admin"},
