@@ -9,7 +9,7 @@ not be undone is told at the end.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -258,14 +258,14 @@ def _give_back_unit(work: _Run, *, restart: bool) -> None:
             "disable containerd.service",
             lambda: run(["systemctl", "disable", "--quiet", CONTAINERD]),
         )
-    if not before["data"]:
-        _remove_runtime_state(work)
+    # What it keeps while it runs goes in any case; images and containers of before us stay.
+    _remove_runtime_state(work, _RUNTIME_STATE[1:] if before["data"] else _RUNTIME_STATE)
 
 
-def _remove_runtime_state(work: _Run) -> None:
-    for mount in leftovers.mounts(("/run/containerd/", "/var/lib/containerd/")):
+def _remove_runtime_state(work: _Run, directories: Sequence[Path] = _RUNTIME_STATE) -> None:
+    for mount in leftovers.mounts([f"{directory}/" for directory in directories]):
         work.do(f"unmount {mount}", partial(leftovers.unmount, mount))
-    for directory in _RUNTIME_STATE:
+    for directory in directories:
         if leftovers.is_left(directory):
             work.do(f"remove {directory}", partial(leftovers.remove_tree, directory))
 
