@@ -189,7 +189,7 @@ def test_control_plane_killed_under_load(lab: Lab, capsys: pytest.CaptureFixture
 def test_unreachable_host_is_named(lab: Lab) -> None:
     lab.hosts("kill", "w")
     said, seconds = lab.apply(check=False)
-    assert "w: [bootstrap] Bring the runtime: UNREACHABLE" in said
+    assert "w: [bootstrap] Look at the host: UNREACHABLE" in said
     assert "kubeinstall apply: stopped" in said
     assert seconds < 40
     lab.up("w")
