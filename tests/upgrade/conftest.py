@@ -16,7 +16,8 @@ import yaml
 
 from tests.cluster.conftest import HOSTS, REPOSITORY, missing
 
-TAG, NETWORK = "ut", "10.146.0.0/24"
+TAG = os.environ.get("KUBEINSTALL_HOSTS_TAG", "ut")
+NETWORK = os.environ.get("KUBEINSTALL_HOSTS_NETWORK", "10.146.0.0/24")
 ADMIN = "/etc/kubernetes/admin.conf"
 
 
