@@ -182,7 +182,12 @@ def ensure_node(config: Object, *, check: bool, seconds: float) -> Outcome:
 
     async def work(client: ApiClient) -> Outcome:
         name = config["init"]["nodeRegistration"]["name"]
-        node = await _wait_ready(client, name, 0 if check else seconds)
+        try:
+            node = await _wait_ready(client, name, 0 if check else seconds)
+        except KubeinstallError:
+            if not check:
+                raise
+            return Outcome(changes=["mark the node as control plane"])  # it would be there by now
         outcome = await _mark(client, node, node_marks(config), check=check)
         started = processes_started()
         if started:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import Callable
@@ -14,7 +15,11 @@ from kubeinstall.api.types import Object
 from kubeinstall.apiserver.authz.kinds import kind
 from kubeinstall.apiserver.config import ApiServerSettings
 from kubeinstall.apiserver.registry import Registry
-from kubeinstall.errors import AlreadyExists, NotFound
+from kubeinstall.errors import AlreadyExists, Invalid, NotFound
+
+#: How often an object that cannot be made is looked for, and how long between.
+_TRIES = 25
+_TRY_SECONDS = 0.2
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 _SERVICE_LABELS = {"component": "apiserver", "provider": "kubernetes"}
@@ -170,19 +175,26 @@ async def ensure(
     """Create `obj` if it is missing, else let `repair` change what is there."""
     name = obj["metadata"]["name"]
     namespace = obj["metadata"].get("namespace", "")
-    try:
-        current = registry.get(resource, name, namespace)
-    except NotFound:
+    whole = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+    for left in reversed(range(_TRIES)):
         try:
-            await registry.create(
-                resource, {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-            )
-        except AlreadyExists:
+            current = registry.get(resource, name, namespace)
+        except NotFound:
             pass
         else:
-            return
-    else:
-        if repair is None or repair(current) is None:
+            if repair is None or repair(current) is None:
+                return
+            break
+        try:
+            await registry.create(resource, whole)
+        except AlreadyExists:
+            break
+        except Invalid:
+            # Another API server makes it at this moment: the address that it takes is there before the object is.
+            if not left:
+                raise
+            await asyncio.sleep(_TRY_SECONDS)
+        else:
             return
     if repair is not None:
         await registry.update(resource, namespace, name, repair)

@@ -6,7 +6,7 @@ mkdir -p "$folder"
 {
     # Data directories live on while a cluster runs; a dry run that touched them would have touched one of these too.
     find /etc /usr /opt /opt/kubeinstall /var/lib/dpkg /var/lib/kubeinstall -xdev \
-        \( -path '*/__pycache__*' -o -path '/var/lib/kubeinstall/datastore*' \) -prune -o \
+        \( -path '*/__pycache__*' -o -path /opt/kubeinstall/.lock -o -path '/var/lib/kubeinstall/datastore*' \) -prune -o \
         \( -type d -printf '%p %m %u\n' -o -printf '%p %y %m %u %s %T@ %l\n' \) 2>/dev/null | sort
     systemctl list-units --plain --no-legend --state=active 'kube*' 'etcd*' 'containerd*' 'haproxy*' 'keepalived*' |
         awk '{print $1}' | sort | while read -r unit; do
