@@ -237,6 +237,8 @@ def run_all(names: list[str], jobs: int, logs: Path) -> int:
         say(f"interrupted by {signal_name}; no host is left")
         return 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not leave hosts behind
         for slot in range(jobs):
             hosts(slot, "down")
     failed = sorted(name for name, (good, _) in results.items() if not good)
