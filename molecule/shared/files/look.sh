@@ -8,7 +8,7 @@ mkdir -p "$folder"
     find /etc /usr /opt /opt/kubeinstall /var/lib/dpkg /var/lib/kubeinstall -xdev \
         \( -path '*/__pycache__*' -o -path /opt/kubeinstall/.lock -o -path '/var/lib/kubeinstall/datastore*' \) -prune -o \
         \( -type d -printf '%p %m %u\n' -o -printf '%p %y %m %u %s %T@ %l\n' \) 2>/dev/null | sort
-    systemctl list-units --plain --no-legend --state=active 'kube*' 'etcd*' 'containerd*' 'haproxy*' 'keepalived*' |
+    systemctl list-units --plain --no-legend --state=active,activating 'kube*' 'etcd*' 'containerd*' 'haproxy*' 'keepalived*' |
         awk '{print $1}' | sort | while read -r unit; do
         echo "$unit $(systemctl show --value --property InvocationID "$unit")"
     done
