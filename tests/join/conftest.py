@@ -64,6 +64,8 @@ class Lab:
     folder: Path = Path("/nonexistent")
     addresses: dict[str, str] = field(default_factory=dict)
     login: dict[str, str] = field(default_factory=dict)
+    #: The worker's client certificate and its kubelet's process, as they were when it had joined.
+    joined: tuple[str, str] = ("", "")
 
     def hosts(self, *words: str) -> str:
         """Call molecule/hosts.py."""
