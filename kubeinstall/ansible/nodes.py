@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kubeinstall.ansible import paths
 from kubeinstall.ansible.objects import MANAGER, difference, with_client
 from kubeinstall.ansible.outcome import Outcome
-from kubeinstall.errors import KubeinstallError
+from kubeinstall.errors import Forbidden, KubeinstallError
 
 if TYPE_CHECKING:
     from kubeinstall.client.client import ApiClient
@@ -33,7 +33,7 @@ def ensure_nodes(wanted: Mapping[str, Object], *, check: bool, seconds: float = 
 
     async def work(client: ApiClient) -> Outcome:
         outcome = Outcome()
-        nodes = await (_there(client) if check else _ready(client, wanted, seconds, outcome))
+        nodes = await (_seen(client) if check else _ready(client, wanted, seconds, outcome))
         for name, marks in wanted.items():
             if name in nodes:
                 outcome.extend(await _mark(client, nodes[name], marks, check=check))
@@ -71,6 +71,14 @@ async def _ready(
 async def _there(client: ApiClient) -> dict[str, Object]:
     listed = (await client.list("v1/nodes"))["items"]
     return {node["metadata"]["name"]: node for node in listed}
+
+
+async def _seen(client: ApiClient) -> dict[str, Object]:
+    """What a dry run sees: nothing where a run ended before the administrator's rights were made."""
+    try:
+        return await _there(client)
+    except Forbidden:
+        return {}
 
 
 def _why_not(node: Object | None) -> str:

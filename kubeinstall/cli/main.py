@@ -21,10 +21,21 @@ def main() -> None:
     except KubeinstallError as error:
         sys.exit(report(error))
     except KeyboardInterrupt as interrupt:
-        more = f" ({interrupt})" if interrupt.args else ""
-        sys.stderr.write(f"\ninterrupted; run the same command again to finish{more}\n")
-        sys.exit(130)
+        sys.exit(_interrupted(interrupt))
+    except SystemExit as end:
+        # Typer makes a wordless exit of Ctrl-C: what was interrupted is the cause of the cause.
+        cause = end.__context__ and end.__context__.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            sys.exit(_interrupted(cause))
+        raise
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`): nothing is wrong, and nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    """Say what to do after Ctrl-C, and where the log is if that is known; the exit code."""
+    more = f" ({interrupt})" if interrupt.args else ""
+    sys.stderr.write(f"\ninterrupted; run the same command again to finish{more}\n")
+    return 130

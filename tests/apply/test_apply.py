@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -99,9 +98,12 @@ def test_another_release_is_refused_before_any_host_is_touched(lab: Lab) -> None
 
 
 def test_an_interrupted_run_ends_and_the_next_completes_it(lab: Lab) -> None:
-    lab.run("c", "systemctl stop kubelet; rm /etc/systemd/system/kubelet.service")
+    gone = "/etc/systemd/system/kubelet.service /etc/kubernetes/haproxy.cfg"
+    lab.run("c", f"systemctl stop kubelet; rm {gone}")
     process = lab.start("apply")
-    time.sleep(8)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert first.startswith("c: [machine] Prepare the host: changed"), first
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said

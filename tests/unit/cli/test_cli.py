@@ -195,6 +195,19 @@ def test_process_commands_do_not_load_the_command_lines_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_ctrl_c_says_what_to_do_and_where_the_log_is() -> None:
+    code = (
+        "import sys; sys.argv = ['kubeinstall', 'version']\n"
+        "from kubeinstall.cli import app, main\n"
+        "def ends(): raise KeyboardInterrupt('the log so far: /x')\n"
+        "app.app.registered_commands[-2].callback = ends\n"
+        "main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    wanted = "\ninterrupted; run the same command again to finish (the log so far: /x)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", wanted)
+
+
 def blocks(kind: str) -> list[str]:
     """README's shell snippets of a kind: plain ones run anywhere, `cluster` ones in tests/e2e."""
     text = (REPOSITORY / "README.md").read_text()
