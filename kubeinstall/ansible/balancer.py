@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -14,11 +15,18 @@ from kubeinstall.balancer import haproxy
 
 NAME = "kube-balancer"
 CONFIG = paths.KUBERNETES / "haproxy.cfg"
+_BIND = re.compile(r"^ +bind (\S+)$", re.MULTILINE)
 
 
 def configuration(url: str, servers: Mapping[str, str]) -> str:
     """haproxy's file. `url` is where to listen, `servers` are name → host:port."""
     return haproxy.render(urlsplit(url).netloc, servers)
+
+
+def listening() -> str:
+    """The URL that this host's balancer listens at by its file; empty where there is none."""
+    found = _BIND.search(CONFIG.read_text()) if CONFIG.exists() else None
+    return f"https://{found[1]}" if found else ""
 
 
 def ensure_balancer(

@@ -79,6 +79,13 @@ _CLOCKS = 0.1  # times are computed from two clocks: a smaller difference is non
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
+def with_balancer(config: Object) -> Object:
+    """The host's configuration. The last host of a cluster whose others left keeps the balancer that its kubeconfigs
+    name: a host alone would need none."""
+    url = config["host"]["balancer"] or balancer.listening()
+    return {**config, "host": {**config["host"], "balancer": url}}
+
+
 def prepare(config: Object, ignore: Sequence[str], *, check: bool) -> Outcome:
     """Everything that does not depend on another host: checks, packages, kernel, containerd, balancer.
 

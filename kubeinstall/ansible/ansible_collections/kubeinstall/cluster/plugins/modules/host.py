@@ -121,7 +121,7 @@ def ensure(params: dict[str, Any], check: bool) -> Outcome:
 
 
 def _stage(params: dict[str, Any], check: bool) -> Outcome:
-    config = params["config"]
+    config = stages.with_balancer(params["config"])
     match params["stage"]:
         case "prepare":
             outcome = stages.prepare(config, params["ignore"], check=check)
