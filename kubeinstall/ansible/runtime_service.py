@@ -76,6 +76,19 @@ def socket_owner(path: Path = SOCKET) -> int | None:
     return int(struct.unpack("3i", credentials)[0])
 
 
+def will_answer(path: Path = SOCKET) -> bool:
+    """Whether asking containerd makes sense: somebody listens, or its unit is starting, or may be.
+
+    `ctr` waits ten seconds for one that does not run.
+    """
+    if socket_owner(path) is not None:
+        return True
+    if hostinfo.under_systemd():
+        state = run(["systemctl", "is-active", NAME], check=False).strip()
+        return state in ("active", "activating", "reloading")
+    return path.exists()
+
+
 def _under_systemd(*, restart: bool, check: bool) -> Outcome:
     outcome = Outcome()
     active = unit_active(NAME)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeinstall.ansible import runtime_service
+from kubeinstall.ansible import hostinfo, runtime_service
 
 PROGRAM = """
 import os, socket, sys
@@ -58,3 +58,29 @@ def test_it_is_started_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 _owner = runtime_service.socket_owner
+
+
+@pytest.mark.parametrize(
+    ("systemd", "state", "socket_file", "asked"),
+    [
+        (True, "inactive", True, False),
+        (True, "unknown", False, False),
+        (True, "activating", False, True),
+        (False, "", False, False),
+        (False, "", True, True),
+    ],
+)
+def test_only_a_containerd_that_may_answer_is_asked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    systemd: bool,
+    state: str,
+    socket_file: bool,
+    asked: bool,
+) -> None:
+    path = tmp_path / "containerd.sock"
+    if socket_file:
+        path.touch()
+    monkeypatch.setattr(hostinfo, "under_systemd", lambda: systemd)
+    monkeypatch.setattr(runtime_service, "run", lambda _command, check: f"{state}\n")
+    assert runtime_service.will_answer(path) is asked
