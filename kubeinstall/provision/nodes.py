@@ -65,18 +65,19 @@ def run_remove(
     if not result.ok:
         show_failures(console, result, log)
     elif not (options.check or options.comes_back):
-        told = _tell_others(loaded, names, options, console)
+        told, later = _tell_others(loaded, names, options, console)
         hosts += [name for name in told if name not in hosts]
+        result.followed_by(later)
     return result, hosts, dead
 
 
 def _tell_others(
     loaded: Loaded, names: tuple[str, ...], options: RemoveOptions, console: Console
-) -> list[str]:
-    """Bring the lists of control planes and etcd members of the hosts that stay up to date: who was told."""
+) -> tuple[list[str], RunResult]:
+    """Bring the lists of control planes and etcd members of the hosts that stay up to date: who was told, and how."""
     inventory = loaded.inventory
     if not set(names) & {*inventory.control_planes, *inventory.etcd}:
-        return []
+        return [], RunResult(ok=True)
     staying = [name for name in inventory.hosts if name not in names]
     alive = [name for name in staying if answers(inventory.hosts[name])]
     again = ApplyOptions(verbosity=options.verbosity)
@@ -90,7 +91,7 @@ def _tell_others(
             markup=False,
             highlight=False,
         )
-    return alive
+    return alive, result
 
 
 def run_replace(
@@ -117,9 +118,8 @@ def run_replace(
     again, hosts = run_apply(
         loaded, ApplyOptions(limit=(name, manager), verbosity=options.verbosity), console
     )
-    again.seconds += result.seconds
-    again.tasks = [*result.tasks, *again.tasks]
-    return again, hosts
+    result.followed_by(again)
+    return result, hosts
 
 
 def staying_control_plane(inventory: Inventory, names: tuple[str, ...]) -> str:

@@ -45,3 +45,11 @@ class RunResult:
     def failures(self) -> list[TaskResult]:
         """Tasks that failed, or hosts that could not be reached."""
         return [task for task in self.tasks if task.status in ("failed", "unreachable")]
+
+    def followed_by(self, later: RunResult) -> None:
+        """Add a run that came after this one: both are one, which went well if both did."""
+        self.ok = self.ok and later.ok
+        self.seconds += later.seconds
+        self.tasks = [*self.tasks, *later.tasks]
+        self.facts = {**self.facts, **later.facts}
+        self.output += later.output
