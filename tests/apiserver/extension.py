@@ -17,6 +17,7 @@ from aiohttp import web
 from kubeinstall.pki.certificates import Subject, Usage, certificate_pem, issue
 from kubeinstall.pki.ensure import load_authority
 from kubeinstall.pki.keys import DEFAULT_ALGORITHM, key_pem
+from tests.support.https_server import serve_https
 
 GROUP, VERSION = "wardle.example.com", "v1alpha1"
 BASE = f"/apis/{GROUP}/{VERSION}"
@@ -113,18 +114,8 @@ class ExtensionServer:
     @contextlib.asynccontextmanager
     async def running(self, host: str) -> AsyncIterator[ExtensionServer]:
         """Serve on a free port."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, host, 0, ssl_context=self.tls)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        try:
+        async with serve_https(self._handle, host, self.tls) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
-            await asyncio.sleep(0.1)  # TLS connections close on the loop, after the server
 
 
 async def _echo(request: web.Request) -> web.StreamResponse:

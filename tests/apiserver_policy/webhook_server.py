@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.https_server import serve_https
+
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -111,18 +113,8 @@ class WebhookServer:
     @contextlib.asynccontextmanager
     async def running(self, host: str = "127.0.0.1") -> AsyncIterator[WebhookServer]:
         """Serve on a free port."""
-        app = web.Application()
-        app.router.add_route("POST", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, host, 0, ssl_context=self.tls)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        try:
+        async with serve_https(self._handle, host, self.tls) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
-            await asyncio.sleep(0.1)  # TLS connections close on the loop, after the server
 
 
 def patched(*operations: dict[str, Any]) -> dict[str, Any]:
