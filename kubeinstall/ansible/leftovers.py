@@ -125,6 +125,12 @@ def mounts(prefixes: Sequence[str] = _MOUNTS) -> list[str]:
     return sorted(set(found), key=len, reverse=True)
 
 
+def is_mounted(path: Path) -> bool:
+    """Whether it is a mount point, also of a folder of its own file system (`ip netns` makes one), which
+    `Path.is_mount` does not see."""
+    return str(path.resolve()) in mounts((str(path.resolve()),))
+
+
 def unmount(point: str) -> None:
     """Detach a mount, as kubeadm reset does: at once where it can, later where it is in use."""
     libc = ctypes.CDLL(None, use_errno=True)

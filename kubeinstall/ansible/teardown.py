@@ -306,8 +306,8 @@ def _remove_files(work: _Run, config: Object) -> None:
     for path in sorted(paths.CNI_CONFIG.glob(f"{_CNI_PREFIX}*")):
         work.do(f"remove {path}", path.unlink)
     for folder in (paths.CNI_CONFIG, paths.CNI_CONFIG.parent, Path("/run/netns")):
-        # Ours or a pod network's; with somebody's files in them they stay.
-        if folder.is_dir() and not folder.is_mount() and not _holds_others(folder):
+        # Ours or a pod network's; with somebody's files or mounts in them they stay.
+        if folder.is_dir() and not leftovers.is_mounted(folder) and not _holds_others(folder):
             work.do(f"remove {folder}", partial(_remove_empty, folder))
     pki = Path(config["certificatesDir"])
     if pki.is_dir() and paths.KUBERNETES not in pki.parents:

@@ -61,6 +61,23 @@ def test_mount_points_are_found_deepest_first() -> None:
     assert all(os.path.ismount(point) for point in points[:3])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_folder_that_is_mounted_onto_itself_is_seen(tmp_path: Path) -> None:
+    look = (
+        "from pathlib import Path; import sys; from kubeinstall.ansible import leftovers; "
+        "print(leftovers.is_mounted(Path(sys.argv[1])))"
+    )
+    command = ["unshare", "--mount", "sh", "-ec", 'mount --bind "$1" "$1"; exec "$2" -c "$3" "$1"']
+    done = subprocess.run(
+        [*command, "sh", str(tmp_path), sys.executable, look],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+    assert not leftovers.is_mounted(tmp_path)
+
+
 def test_addresses_are_only_the_cluster_dns() -> None:
     assert leftovers.loopback_addresses("") == []
     assert leftovers.loopback_addresses("127.0.0.1") == ["127.0.0.1/8"]
