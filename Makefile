@@ -17,6 +17,8 @@ HOST_PACKAGES := iproute2 mmdebstrap nftables openssh-client systemd-container
 # What Molecule runs, each scenario on hosts of its own. `ha` is long: five hosts, from bare to backup, wipe and restore.
 MOLECULE_LONG ?= ha
 MOLECULE_JOBS ?= 3
+# What `make test` runs of them: the hosts' roles and clusters of two hosts, within CI's time.
+MOLECULE_CI ?= addons bootstrap component_runtime container_runtime join machine members servers upgrade
 MOLECULE := $(BIN)/python molecule/run.py --jobs $(MOLECULE_JOBS)
 
 .PHONY: help up down status venv bundle check format lint types unit roles packages test e2e test-join test-cluster \
@@ -98,10 +100,10 @@ packages: ## Debian packages that the tests need (as root)
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
 
-test: packages check ## everything that CI runs (as root, on a machine of its own)
+test: packages check hosts ## everything that CI runs (as root, on a machine of its own)
 	$(BIN)/pytest -q tests -m "not e2e" --ignore tests/unit
 	$(BIN)/pytest -q tests/e2e -m e2e
-	$(MAKE) molecule-short
+	$(MOLECULE) $(MOLECULE_CI)
 
 e2e: venv packages ## only the end-to-end test: a whole cluster on this machine (as root)
 	$(BIN)/pytest -v tests/e2e -m e2e
